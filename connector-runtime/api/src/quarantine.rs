@@ -1,0 +1,277 @@
+//! Rows that were refused: why, where they came from, and the row itself, kept in the same atomic step as everything else.
+
+use crate::error::Result;
+use crate::names::StreamName;
+use crate::origin::RowOrigin;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+
+/// More raw bytes than this are cut, with the length and digest of the whole.
+pub const RAW_BYTES_MAX: usize = 256 * 1024;
+
+/// Who refused the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Source,
+    Step,
+    Sink,
+}
+
+/// A row on its way to quarantine. `message` says what was expected, never the value itself.
+#[derive(Clone, Debug)]
+pub struct RejectedRow {
+    /// Stable word to group by: `bad_decimal`, `too_few_fields`.
+    pub code: Cow<'static, str>,
+    pub message: String,
+    pub stage: Stage,
+    pub stream: StreamName,
+    pub origin: RowOrigin,
+    pub raw: RawRow,
+}
+
+/// The row as it arrived, or as it stood when it was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawRow {
+    /// All its bytes.
+    Bytes(Bytes),
+    /// The first bytes of a row that is too large to keep.
+    Cut { head: Bytes, length: u64, sha256: String },
+    /// A row that never was bytes or no longer is: a JSON object of its columns.
+    Row(serde_json::Value),
+}
+
+impl RawRow {
+    /// Keeps `bytes`, cut at [`RAW_BYTES_MAX`].
+    pub fn of(bytes: impl Into<Bytes>) -> Self {
+        let bytes: Bytes = bytes.into();
+        if bytes.len() <= RAW_BYTES_MAX {
+            return RawRow::Bytes(bytes);
+        }
+        let sha256 = hex(&Sha256::digest(&bytes));
+        RawRow::Cut { head: Bytes::copy_from_slice(&bytes[..RAW_BYTES_MAX]), length: bytes.len() as u64, sha256 }
+    }
+}
+
+impl RejectedRow {
+    /// Memory that it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        let raw = match &self.raw {
+            RawRow::Bytes(b) | RawRow::Cut { head: b, .. } => b.len(),
+            // an estimate: the text of the row as JSON
+            RawRow::Row(value) => value.to_string().len(),
+        };
+        raw + self.message.len() + 128
+    }
+    /// The entry that the sink stores, under the configuration revision that refused it.
+    pub fn into_entry(self, revision: u64) -> QuarantineEntry {
+        QuarantineEntry {
+            id: entry_id(&self.origin, self.stage),
+            code: self.code.into_owned(),
+            message: self.message,
+            stage: self.stage,
+            stream: self.stream,
+            origin: self.origin,
+            revision,
+            raw: self.raw,
+        }
+    }
+}
+
+/// A stored rejected row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineEntry {
+    /// Hash of origin and stage: the same row refused again at the same place is the same entry.
+    pub id: String,
+    pub code: String,
+    pub message: String,
+    pub stage: Stage,
+    pub stream: StreamName,
+    pub origin: RowOrigin,
+    pub revision: u64,
+    pub raw: RawRow,
+}
+
+fn entry_id(origin: &RowOrigin, stage: Stage) -> String {
+    let text = serde_json::json!([origin, stage]).to_string();
+    hex(&Sha256::digest(text.as_bytes())[..12])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The serialised form, version 1: raw bytes as text where they are UTF-8, else base16 under `raw_hex`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryV1 {
+    v: u32,
+    id: String,
+    code: String,
+    message: String,
+    stage: Stage,
+    stream: StreamName,
+    origin: RowOrigin,
+    revision: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw_hex: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut: Option<CutV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    row: Option<serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CutV1 {
+    length: u64,
+    sha256: String,
+}
+
+impl QuarantineEntry {
+    pub fn to_json(&self) -> serde_json::Value {
+        let (mut raw, mut raw_hex, mut cut, mut row) = (None, None, None, None);
+        let mut keep = |bytes: &Bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => raw = Some(text.to_owned()),
+            Err(_) => raw_hex = Some(hex(bytes)),
+        };
+        match &self.raw {
+            RawRow::Bytes(bytes) => keep(bytes),
+            RawRow::Cut { head, length, sha256 } => {
+                keep(head);
+                cut = Some(CutV1 { length: *length, sha256: sha256.clone() });
+            }
+            RawRow::Row(value) => row = Some(value.clone()),
+        }
+        let entry = EntryV1 {
+            v: 1,
+            id: self.id.clone(),
+            code: self.code.clone(),
+            message: self.message.clone(),
+            stage: self.stage,
+            stream: self.stream.clone(),
+            origin: self.origin.clone(),
+            revision: self.revision,
+            raw,
+            raw_hex,
+            cut,
+            row,
+        };
+        serde_json::json!(entry)
+    }
+
+    pub fn from_json(text: &[u8]) -> Result<Self, String> {
+        let e: EntryV1 = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        if e.v != 1 {
+            return Err(format!("entry of version {}, this build reads version 1", e.v));
+        }
+        let bytes = match (e.raw, e.raw_hex) {
+            (Some(text), _) => Some(Bytes::from(text)),
+            (None, Some(hex)) => Some(unhex(&hex).ok_or("raw_hex is not base16")?),
+            (None, None) => None,
+        };
+        let raw = match (bytes, e.cut, e.row) {
+            (Some(head), Some(cut), _) => RawRow::Cut { head, length: cut.length, sha256: cut.sha256 },
+            (Some(bytes), None, _) => RawRow::Bytes(bytes),
+            (None, _, Some(row)) => RawRow::Row(row),
+            (None, _, None) => return Err("entry has neither raw bytes nor a row".into()),
+        };
+        Ok(Self {
+            id: e.id,
+            code: e.code,
+            message: e.message,
+            stage: e.stage,
+            stream: e.stream,
+            origin: e.origin,
+            revision: e.revision,
+            raw,
+        })
+    }
+}
+
+fn unhex(text: &str) -> Option<Bytes> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok())
+        .collect::<Option<Vec<u8>>>()
+        .map(Bytes::from)
+}
+
+/// Which entries to list.
+#[derive(Clone, Debug, Default)]
+pub struct QuarantineFilter {
+    pub code: Option<String>,
+    pub ids: Option<Vec<String>>,
+}
+
+impl QuarantineFilter {
+    pub fn matches(&self, entry: &QuarantineEntry) -> bool {
+        self.code.as_ref().is_none_or(|c| *c == entry.code)
+            && self.ids.as_ref().is_none_or(|ids| ids.iter().any(|id| entry.id.starts_with(id.as_str())))
+    }
+}
+
+/// A page of entries; `next` goes into the following call and is `None` at the end.
+#[derive(Debug)]
+pub struct QuarantinePage {
+    pub entries: Vec<QuarantineEntry>,
+    pub next: Option<String>,
+}
+
+/// Reads a pipeline's quarantine, wherever the sink keeps it; only committed entries, oldest first.
+#[async_trait]
+pub trait QuarantineReader: Send {
+    /// Up to `limit` entries that match, after the cursor of an earlier page.
+    async fn list(&mut self, filter: &QuarantineFilter, after: Option<&str>, limit: usize) -> Result<QuarantinePage>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rejected(raw: RawRow) -> RejectedRow {
+        RejectedRow {
+            code: "bad_decimal".into(),
+            message: "column `price`: not a decimal(12,2)".into(),
+            stage: Stage::Source,
+            stream: StreamName::new("prices"),
+            origin: RowOrigin::File { file: "a.csv".into(), line: 7, byte: 311 },
+            raw,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn entries_round_trip_whatever_the_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let entry = rejected(RawRow::of(bytes)).into_entry(3);
+            let text = entry.to_json().to_string();
+            prop_assert_eq!(QuarantineEntry::from_json(text.as_bytes()).unwrap(), entry);
+        }
+    }
+
+    #[test]
+    fn a_large_row_is_cut_with_length_and_digest() {
+        let RawRow::Cut { head, length, sha256 } = RawRow::of(vec![b'x'; RAW_BYTES_MAX + 5]) else {
+            panic!("not cut");
+        };
+        assert_eq!((head.len(), length, sha256.len()), (RAW_BYTES_MAX, RAW_BYTES_MAX as u64 + 5, 64));
+    }
+
+    #[test]
+    fn the_id_follows_origin_and_stage_only() {
+        let a = rejected(RawRow::of("x")).into_entry(1);
+        let b = rejected(RawRow::of("y")).into_entry(2);
+        assert_eq!(a.id, b.id);
+        let mut other = rejected(RawRow::of("x"));
+        other.stage = Stage::Sink;
+        assert_ne!(a.id, other.into_entry(1).id);
+    }
+}

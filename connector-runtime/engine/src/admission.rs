@@ -1,0 +1,147 @@
+//! Whether a configuration may go on from stored facts, and what is written in their place (contract §7).
+
+use unbatch_api::facts::REVISIONS_MAX;
+use unbatch_api::{Error, Facts, Result};
+
+/// What this process wants to run.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    pub config_hash: String,
+    pub fingerprint: String,
+    pub splits: u32,
+    /// `run --accept-change`: go on although the source is not the same.
+    pub accept_change: bool,
+    pub rollback: Rollback,
+}
+
+/// What an older configuration means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rollback {
+    /// Somebody wants it back: it gets a new number. A standalone run, or a deployment without a newer live worker.
+    Intended,
+    /// A worker of the middle of a rolling update: it must not take over from the newer one.
+    Outdated,
+}
+
+/// Judges the stored facts; the result is what the new owner writes (the sink adds owner, seq and counters).
+pub fn judge(stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
+    let Some(stored) = stored else {
+        return Ok(Facts {
+            generation: 1,
+            revision: 1,
+            config_hash: intent.config_hash.clone(),
+            fingerprint: intent.fingerprint.clone(),
+            splits: intent.splits,
+            revisions: vec![(intent.config_hash.clone(), 1)],
+            ..Facts::default()
+        });
+    };
+    let first_start = stored.fingerprint.is_empty();
+    if !first_start && stored.fingerprint != intent.fingerprint && !intent.accept_change {
+        return Err(Error::misconfigured("going on with another source than before is not allowed")
+            .code("U0401")
+            .with("before", &stored.fingerprint)
+            .with("now", &intent.fingerprint)
+            .help("start with --accept-change NAME if its positions still mean the same, or begin anew with `unbatch offsets reset NAME`"));
+    }
+    if !first_start && stored.splits != intent.splits {
+        return Err(Error::misconfigured("changing the number of splits at a start is not allowed")
+            .code("U0402")
+            .with("before", stored.splits)
+            .with("now", intent.splits)
+            .help("set it back, or begin anew with `unbatch offsets reset NAME`"));
+    }
+    let mut facts = stored.clone();
+    facts.fingerprint = intent.fingerprint.clone();
+    facts.splits = intent.splits;
+    if stored.config_hash != intent.config_hash {
+        facts.revision = revision_of_change(stored, intent)?;
+        facts.config_hash = intent.config_hash.clone();
+        facts.revisions.retain(|(hash, _)| *hash != intent.config_hash);
+        facts.revisions.push((intent.config_hash.clone(), facts.revision));
+        let excess = facts.revisions.len().saturating_sub(REVISIONS_MAX);
+        facts.revisions.drain(..excess);
+    }
+    Ok(facts)
+}
+
+/// K7: a lower revision than the one in the state does not open, unless it is a rollback, which gets a new number.
+fn revision_of_change(stored: &Facts, intent: &Intent) -> Result<u64> {
+    let highest = stored.revisions.iter().map(|(_, n)| *n).max().unwrap_or(0).max(stored.revision);
+    let known = stored.revisions.iter().find(|(hash, _)| *hash == intent.config_hash).map(|(_, n)| *n);
+    let sabotaged = unbatch_api::failpoint::sabotaged("K7");
+    match known {
+        Some(older) if older < stored.revision && intent.rollback == Rollback::Outdated && !sabotaged => {
+            Err(Error::transient("opening with an older configuration than the running one is not allowed")
+                .code("U0403")
+                .with("revision", older)
+                .with("running", stored.revision)
+                .help("let the rolling update finish; this worker takes over once it has the newer file"))
+        }
+        _ => Ok(highest + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unbatch_api::Kind;
+
+    fn intent(hash: &str) -> Intent {
+        Intent {
+            config_hash: hash.into(),
+            fingerprint: "drops".into(),
+            splits: 1,
+            accept_change: false,
+            rollback: Rollback::Intended,
+        }
+    }
+
+    #[test]
+    fn a_first_start_is_generation_and_revision_one() {
+        let facts = judge(None, &intent("a")).unwrap();
+        assert_eq!((facts.generation, facts.revision, facts.splits), (1, 1, 1));
+    }
+
+    #[test]
+    fn the_same_configuration_keeps_its_number_and_a_new_one_gets_the_next() {
+        let a = judge(None, &intent("a")).unwrap();
+        assert_eq!(judge(Some(&a), &intent("a")).unwrap().revision, 1);
+        let b = judge(Some(&a), &intent("b")).unwrap();
+        assert_eq!(b.revision, 2);
+        let rolled_back = judge(Some(&b), &intent("a")).unwrap();
+        assert_eq!(rolled_back.revision, 3);
+        assert_eq!(rolled_back.revisions, vec![("b".to_owned(), 2), ("a".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn k7_a_lower_revision_does_not_open_in_the_middle_of_a_rolling_update() {
+        let a = judge(None, &intent("a")).unwrap();
+        let b = judge(Some(&a), &intent("b")).unwrap();
+        let outdated = Intent { rollback: Rollback::Outdated, ..intent("a") };
+        let error = judge(Some(&b), &outdated).unwrap_err();
+        assert_eq!(error.kind(), Kind::Transient);
+        assert_eq!(error.code_text(), Some("U0403"));
+        let unknown = Intent { rollback: Rollback::Outdated, ..intent("c") };
+        assert_eq!(judge(Some(&b), &unknown).unwrap().revision, 3);
+    }
+
+    #[test]
+    fn another_source_needs_consent() {
+        let a = judge(None, &intent("a")).unwrap();
+        let mut other = Intent { fingerprint: "elsewhere".into(), ..intent("b") };
+        assert_eq!(judge(Some(&a), &other).unwrap_err().kind(), Kind::Misconfigured);
+        other.accept_change = true;
+        assert_eq!(judge(Some(&a), &other).unwrap().fingerprint, "elsewhere");
+    }
+
+    #[test]
+    fn only_the_last_configurations_are_remembered() {
+        let mut facts = judge(None, &intent("0")).unwrap();
+        for n in 1..40 {
+            facts = judge(Some(&facts), &intent(&n.to_string())).unwrap();
+        }
+        assert_eq!(facts.revisions.len(), REVISIONS_MAX);
+        assert_eq!(facts.revision, 40);
+    }
+}

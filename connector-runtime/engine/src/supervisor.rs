@@ -1,0 +1,140 @@
+//! One task for each split: runs it, and does exactly one thing for each kind of error. A broken split never touches another.
+
+use crate::run::FenceGate;
+use crate::split::{RunEnd, Split, within};
+use crate::status::SplitState;
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use unbatch_api::{Bound, Error, Fenced, Kind, Result};
+
+/// Longest that fencing may take; a broker that settles a predecessor's transaction needs seconds.
+const FENCE_TIME_MAX: Duration = Duration::from_secs(90);
+const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
+/// Back-off doubles up to this and never ends.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// A bounded run gives up after this long of Transient errors without a commit.
+const ONCE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of a split, for the exit code.
+#[derive(Debug)]
+pub(crate) enum SplitEnd {
+    Finished,
+    Stopped,
+    Failed(Error),
+}
+
+/// Runs the split until it ends, is stopped, or needs a person.
+pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop: watch::Receiver<bool>) -> SplitEnd {
+    let mut first_fence = Some(gate.enter());
+    let mut patience = Patience::new(split.plan.bound, split.plan.seed);
+    loop {
+        split.record.starting();
+        let commits_before = split.record.totals().commits;
+        let attempt = async {
+            let fenced = fence(&split).await;
+            if let Some(entered) = first_fence.take() {
+                entered.fenced_and_all_others_too().await;
+            }
+            split.run(fenced?, stop.clone()).await
+        };
+        // a stop while it opens needs no grace: nothing of ours is in flight yet that a successor does not settle
+        let ended = attempt.await;
+        let error = match ended {
+            Ok(RunEnd::Finished) => return end(&split, SplitState::Finished, SplitEnd::Finished),
+            Ok(RunEnd::Stopped) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
+            Err(error) => error,
+        };
+        if error.kind() != Kind::Transient {
+            return failed(&split, error);
+        }
+        let progressed = split.record.totals().commits > commits_before;
+        let Some(wait) = patience.next(progressed) else {
+            return failed(&split, error);
+        };
+        split.metrics.restarts.increment(1);
+        tracing::warn!(split = %split.id, error = %error.one_line(), wait_ms = wait.as_millis() as u64, "split will open again");
+        split.record.ended(SplitState::Retrying, Some(&error));
+        tokio::select! {
+            () = sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
+        }
+    }
+}
+
+async fn fence(split: &Split) -> Result<Box<dyn Fenced>> {
+    let fence = split.plan.spec.sink.fence(split.plan.sink_context(split));
+    within(FENCE_TIME_MAX, "fencing earlier owners", fence).await
+}
+
+fn end(split: &Split, state: SplitState, end: SplitEnd) -> SplitEnd {
+    tracing::info!(split = %split.id, state = ?state, "split ended");
+    split.record.ended(state, None);
+    end
+}
+
+fn failed(split: &Split, error: Error) -> SplitEnd {
+    let state = if error.kind() == Kind::Fenced { SplitState::Fenced } else { SplitState::Failed };
+    tracing::error!(split = %split.id, kind = %error.kind(), code = error.code_text(), error = %error.one_line(),
+        help = error.remedy(), "split stopped");
+    split.record.ended(state, Some(&error));
+    SplitEnd::Failed(error)
+}
+
+/// How long to wait before the next attempt.
+struct Patience {
+    back_off: Duration,
+    bound: Bound,
+    trouble_since: Option<Instant>,
+    random: SmallRng,
+}
+
+impl Patience {
+    fn new(bound: Bound, seed: u64) -> Self {
+        Self { back_off: BACK_OFF_FIRST, bound, trouble_since: None, random: SmallRng::seed_from_u64(seed) }
+    }
+    /// `None`: a bounded run has waited long enough.
+    fn next(&mut self, progressed: bool) -> Option<Duration> {
+        if progressed {
+            self.back_off = BACK_OFF_FIRST;
+            self.trouble_since = None;
+        }
+        let since = *self.trouble_since.get_or_insert_with(Instant::now);
+        if self.bound == Bound::Once && since.elapsed() >= ONCE_PATIENCE {
+            return None;
+        }
+        let wait = self.back_off.mul_f64(self.random.random_range(0.5..1.0));
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+        match self.bound {
+            Bound::Once => Some(wait.min(ONCE_PATIENCE.saturating_sub(since.elapsed()) + BACK_OFF_FIRST)),
+            Bound::Continuous => Some(wait),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn back_off_is_capped_without_end_and_starts_over_after_progress() {
+        let mut patience = Patience::new(Bound::Continuous, 7);
+        for _ in 0..30 {
+            assert!(patience.next(false).unwrap() <= BACK_OFF_MAX);
+        }
+        assert!(patience.next(false).unwrap() >= BACK_OFF_MAX / 2);
+        assert!(patience.next(true).unwrap() <= BACK_OFF_FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bounded_run_gives_up_after_its_patience() {
+        let mut patience = Patience::new(Bound::Once, 7);
+        let start = Instant::now();
+        while let Some(wait) = patience.next(false) {
+            sleep(wait).await;
+        }
+        assert!(start.elapsed() >= ONCE_PATIENCE && start.elapsed() < ONCE_PATIENCE * 2);
+    }
+}

@@ -1,0 +1,123 @@
+//! Which Kafka cluster a command talks to.
+
+use crate::arguments::Globals;
+use crate::dev::{Found, Kept, Served};
+use crate::runtime_file::Setup;
+use unbatch_api::config::Text;
+use unbatch_api::{Error, Result};
+
+/// Named after the option, before the runtime file.
+pub(crate) const BROKERS_VARIABLE: &str = "UNBATCH_KAFKA_BROKERS";
+
+/// Where the address comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Choice {
+    /// `--brokers` or the environment.
+    Given(String),
+    /// The broker of a `run --dev` in this folder.
+    Running(String),
+    /// What a `run --dev` kept here, served by ourselves for a moment.
+    Kept,
+    /// The runtime file, or its default.
+    File,
+}
+
+/// What a command wants to do with the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Run pipelines: never against what another process runs for development.
+    Run,
+    /// Look at what is there, wherever it is; `dev`: asked for by name.
+    Look { dev: bool },
+}
+
+/// Puts the chosen address into the settings. The broker that comes back, if any, must be kept until the command ends.
+pub(crate) fn settle(setup: &mut Setup, globals: &Globals, want: Want) -> Result<Option<Served>> {
+    let variable = std::env::var(BROKERS_VARIABLE).ok().filter(|v| !v.trim().is_empty());
+    let kept = Kept::here();
+    let found = match want {
+        Want::Run => Found::Nothing,
+        Want::Look { .. } => kept.look(),
+    };
+    let served = match choose(globals.brokers.as_deref(), variable.as_deref(), found, setup.names_brokers, want)? {
+        Choice::Given(address) | Choice::Running(address) => {
+            setup.config.kafka.brokers = Text::Plain(address);
+            None
+        }
+        Choice::Kept => {
+            let served = kept.serve()?;
+            setup.config.kafka.brokers = Text::Plain(served.address());
+            Some(served)
+        }
+        Choice::File => None,
+    };
+    Ok(served)
+}
+
+fn choose(flag: Option<&str>, variable: Option<&str>, found: Found, in_file: bool, want: Want) -> Result<Choice> {
+    let asked_for_dev = want == Want::Look { dev: true };
+    match (flag, variable, found) {
+        (Some(flag), _, _) if flag.trim().is_empty() => Err(Error::misconfigured("reading --brokers failed, it is empty")
+            .code("U0733")
+            .help("give host:port, such as --brokers 127.0.0.1:9092")),
+        (Some(flag), _, _) => Ok(Choice::Given(flag.trim().to_owned())),
+        (None, Some(variable), _) if !asked_for_dev => Ok(Choice::Given(variable.trim().to_owned())),
+        (None, _, Found::Running(address)) => Ok(Choice::Running(address)),
+        (None, _, Found::Kept) if asked_for_dev || !in_file => Ok(Choice::Kept),
+        (None, _, Found::Nothing) if asked_for_dev => {
+            Err(Error::misconfigured("finding the broker of `run --dev` failed, there is none in this folder")
+                .code("U0734")
+                .help("start `unbatch run --dev` here first, or leave out --dev"))
+        }
+        (None, _, _) => Ok(Choice::File),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOK: Want = Want::Look { dev: false };
+    const DEV: Want = Want::Look { dev: true };
+
+    fn running() -> Found {
+        Found::Running("127.0.0.1:9092".into())
+    }
+    fn given(address: &str) -> Choice {
+        Choice::Given(address.into())
+    }
+
+    #[test]
+    fn the_option_comes_before_the_variable_and_that_before_the_file() {
+        for (flag, variable, in_file, expected) in [
+            (Some("flag:1"), Some("env:1"), true, given("flag:1")),
+            (Some(" flag:1 "), None, true, given("flag:1")),
+            (None, Some("env:1"), true, given("env:1")),
+            (None, None, true, Choice::File),
+            (None, None, false, Choice::File),
+        ] {
+            for want in [Want::Run, LOOK] {
+                assert_eq!(choose(flag, variable, Found::Nothing, in_file, want).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_broker_of_a_development_run_is_found_when_nothing_is_said() {
+        let running_here = Choice::Running("127.0.0.1:9092".into());
+        assert_eq!(choose(None, None, running(), false, LOOK).unwrap(), running_here);
+        assert_eq!(choose(None, None, running(), true, LOOK).unwrap(), running_here);
+        assert_eq!(choose(None, Some("env:1"), running(), false, LOOK).unwrap(), given("env:1"));
+        assert_eq!(choose(None, Some("env:1"), running(), true, DEV).unwrap(), running_here);
+        assert_eq!(choose(None, None, Found::Kept, false, LOOK).unwrap(), Choice::Kept);
+        assert_eq!(choose(None, None, Found::Kept, true, LOOK).unwrap(), Choice::File);
+        assert_eq!(choose(None, None, Found::Kept, true, DEV).unwrap(), Choice::Kept);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let code = |r: Result<Choice>| r.unwrap_err().code_text();
+        assert_eq!(code(choose(None, None, Found::Nothing, true, DEV)), Some("U0734"));
+        assert_eq!(code(choose(Some(" "), None, Found::Nothing, true, LOOK)), Some("U0733"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Codes of the worker's own messages, for `unbatch explain`. Those about configuration files are the engine's.
+
+use unbatch_engine::config::{self, CodeEntry};
+
+/// Code, title, meaning, remedy.
+pub const CODES: &[CodeEntry] = &[
+    (
+        "U0700",
+        "wrong command line",
+        "An option or argument is not known, is missing, or contradicts another.",
+        "`unbatch --help` and `unbatch COMMAND --help` show what there is.",
+    ),
+    (
+        "U0701",
+        "the result cannot be written",
+        "Writing to standard output failed, for instance because the disk is full.",
+        "Mend what stdout leads to, and run the command again.",
+    ),
+    (
+        "U0702",
+        "the process cannot start its threads",
+        "The system refused threads or file handles.",
+        "Raise the limits of the process (`ulimit -a`, the unit's LimitNOFILE and TasksMax).",
+    ),
+    (
+        "U0710",
+        "the HTTP API may listen on loopback only",
+        "The API has no login yet, so an address that other machines reach is refused.",
+        "Write `http: {listen: 127.0.0.1:8083}`, and put a proxy with a login in front if others need it.",
+    ),
+    (
+        "U0711",
+        "the port of the HTTP API is taken",
+        "Another process listens on it. Without `http.listen` in the runtime file the run goes on without the API.",
+        "Set `http.listen` to a free port, or run with --no-http.",
+    ),
+    (
+        "U0712",
+        "not the name of a deployment",
+        "A deployment's name stands in the name of everything durable, so it is at most 12 lowercase letters and digits, in words joined by single dashes.",
+        "Write something like `shop` or `shop-staging`. Changing the name of a running deployment begins anew.",
+    ),
+    (
+        "U0713",
+        "too little memory",
+        "`memory.limit` is shared out over the pipelines, and none can work with less than its smallest share.",
+        "Give 64MiB or more for each pipeline.",
+    ),
+    ("U0720", "there is no such path", "The path that was given leads nowhere.", "Check its spelling and the current folder."),
+    (
+        "U0721",
+        "there is no pipeline file",
+        "Without a path, pipelines are looked for in `pipelines/`, else in the current folder.",
+        "Name the files or their folder. Pipeline files end in .yaml.",
+    ),
+    (
+        "U0722",
+        "no file has the pipeline's name",
+        "A pipeline stands in the file of its name: `stock-counts` in stock-counts.yaml.",
+        "Take one of the names that the message lists, or give the file with --path.",
+    ),
+    ("U0723", "a folder cannot be listed", "The system refused to list the folder.", "Check the folder's rights."),
+    (
+        "U0730",
+        "the embedded broker is in use",
+        "Another process serves the broker that is kept in this folder.",
+        "Stop the other `unbatch run --dev`, or work in another folder.",
+    ),
+    (
+        "U0731",
+        "what the embedded broker kept cannot be read",
+        "Its log is of another version or damaged before its last entry.",
+        "Remove the folder .unbatch to begin anew. Its topics are lost with it.",
+    ),
+    (
+        "U0732",
+        "the embedded broker cannot start",
+        "The current folder cannot be written to, or no port is free.",
+        "Run in a folder that can be written to.",
+    ),
+    ("U0733", "--brokers is empty", "An address was expected.", "Write host:port, or leave the option out."),
+    (
+        "U0734",
+        "there is no development broker here",
+        "`--dev` asks the broker of a `run --dev` in the current folder.",
+        "Start `unbatch run --dev` in this folder first, or leave out --dev.",
+    ),
+    ("U0740", "nothing is known about the code", "No text explains it.", "Check its spelling."),
+    (
+        "U0741",
+        "the worker does not answer",
+        "Nothing listens at the address of the HTTP API, or what listens is no worker.",
+        "Start `unbatch run`, or name its address with --http.",
+    ),
+    ("U0742", "the worker does not run this pipeline", "The name is not in its status.", "`unbatch status` lists what it runs."),
+    ("U0743", "there is no such connector", "This binary was built without it.", "`unbatch connectors` lists those it has."),
+    (
+        "U0750",
+        "not a place to begin reading",
+        "`--from` takes start, end, an offset or a time.",
+        "Write a time as 2026-11-23T04:00:00Z.",
+    ),
+    ("U0751", "there is no such topic", "The cluster has no topic of this name, or this user may not see it.", "`unbatch topics list --all` shows those it has."),
+    (
+        "U0760",
+        "changing positions needs consent",
+        "Rows may be written again or skipped for good, so the consequence is shown first.",
+        "Stop the pipeline, then run the same command with --yes.",
+    ),
+    ("U0761", "not a position", "A change is written PART=POSITION.", "`unbatch offsets get` shows the parts."),
+    (
+        "U0770",
+        "a newer run took over",
+        "Two runs of one deployment had the same pipeline. The newer one fenced the older one, which wrote nothing after that.",
+        "Stop one of them, or give it a `deployment` of its own.",
+    ),
+    (
+        "U0771",
+        "a file was set aside",
+        "A whole file could not be read. Its rows are not in the sink; the files after it were taken.",
+        "`unbatch quarantine list` tells the reason. Mend the file and deliver it again.",
+    ),
+    (
+        "U0772",
+        "stopped before the end",
+        "A signal ended `run --once` before everything that was there had been taken. What was committed stays.",
+        "Run it again; it goes on where it stopped.",
+    ),
+    ("U0773", "not the name of a pipeline", "--accept-change takes the name of a pipeline.", "Write it as it stands in the pipeline's file."),
+    (
+        "U0780",
+        "the demo could not be played",
+        "A step of the demo did not happen in time, or its files could not be written.",
+        "Run it again with UNBATCH_LOG=info; --keep keeps its folder with the worker's log.",
+    ),
+    (
+        "U0781",
+        "the demo's count does not agree",
+        "The separate reader did not find exactly the rows that the demo wrote down.",
+        "This is a bug in unbatch, please report it with the table and the folder that --keep leaves.",
+    ),
+    (
+        "U0900",
+        "a part of unbatch stopped unexpectedly",
+        "This is a bug. Nothing uncommitted became visible, and nothing committed is lost.",
+        "Report it with what UNBATCH_BACKTRACE=1 prints.",
+    ),
+];
+
+/// What a code means.
+pub fn explain(code: &str) -> Option<&'static CodeEntry> {
+    CODES.iter().find(|(known, ..)| *known == code).or_else(|| config::explain(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_belong_to_one_table_only() {
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        for (code, ..) in CODES {
+            assert!(config::explain(code).is_none(), "{code}");
+        }
+        assert!(explain("U0102").is_some() && explain("U0710").is_some() && explain("U9999").is_none());
+    }
+}

@@ -1,0 +1,274 @@
+//! `unbatch run`: the standalone worker.
+
+use super::{Context, async_runtime, scene};
+use crate::answer::Answer;
+use crate::arguments::{LogFormat, Run};
+use crate::cluster_choice::{Want, settle};
+use crate::dev::{Kept, Served};
+use crate::failure::{Failure, Outcome, render_diagnostics, render_error};
+use crate::http::{self, Server};
+use crate::pipeline_files::find;
+use crate::run::crew::{Crew, Heard};
+use crate::run::progress::Progress;
+use crate::run::reload::{Edit, LOOK_PERIOD, Watched};
+use crate::run::signals::Signals;
+use crate::run::summary::{Ends, in_words, render};
+use crate::runtime_file::{Setup, setup};
+use crate::terminal::{Glyph, Output, Style};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval};
+use unbatch_api::config::Text;
+use unbatch_api::{Bound, Error, Kind, PipelineName};
+use unbatch_engine::config::{Diagnostics, PipelineSpec, load};
+use unbatch_engine::{Ended, StatusBoard};
+
+/// What is left to do in the background gets this long when all pipelines have ended.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
+    let started = Instant::now();
+    let Loaded { mut setup, specs } = configuration(args, cx)?;
+    let accept_change = accepted(args, &specs)?;
+    let served = match args.dev {
+        true => Some(Kept::here().serve_and_tell()?),
+        false => settle(&mut setup, &cx.globals, Want::Run)?,
+    };
+    if let Some(served) = &served {
+        setup.config.kafka.brokers = Text::Plain(served.address());
+    }
+    let bound = if args.once { Bound::Once } else { Bound::Continuous };
+    let mut scene = scene(&setup, bound, accept_change);
+    if args.dev {
+        // each pipeline is a group of its own and would take all of it
+        scene.memory_bytes /= specs.len().max(1);
+    }
+    let board = StatusBoard::default();
+    let runtime = async_runtime()?;
+    let ended = runtime.block_on(async {
+        let server = serve_http(args, &setup, &board, cx).await?;
+        announce(args, &specs, served.as_ref(), server.as_ref(), cx);
+        let watched = args.dev.then(|| Watched::new(&args.paths, setup.file.as_deref(), &specs));
+        let shift = Shift {
+            args,
+            cx,
+            crew: Crew::new(scene, board.clone()),
+            board,
+            progress: Progress::new(&cx.terminal, cx.globals.log_format, !args.once),
+            watched,
+            ends: Ends::default(),
+            started,
+            stopped_by: None,
+        };
+        let answer = shift.work(specs).await;
+        if let Some(server) = server {
+            server.close().await;
+        }
+        answer
+    });
+    runtime.shutdown_timeout(CLOSE_TIME_MAX);
+    drop(served);
+    ended
+}
+
+struct Loaded {
+    setup: Setup,
+    specs: Vec<PipelineSpec>,
+}
+
+/// Everything that is wrong with any file, at once; or what to run.
+fn configuration(args: &Run, cx: &Context) -> Outcome<Loaded> {
+    let mut found = Diagnostics::default();
+    let setup = setup(&cx.globals).map_err(|more| found.extend(more)).ok();
+    let runtime_file = cx.globals.config.as_deref().or(setup.as_ref().and_then(|s| s.file.as_deref()));
+    let files = find(&args.paths, runtime_file)?;
+    let (specs, more) = load(&files, &cx.registry);
+    found.extend(more);
+    match setup {
+        Some(setup) if !found.has_errors() => {
+            if !cx.terminal.json {
+                cx.terminal.say_if_any(&render_diagnostics(&found, &cx.terminal));
+            }
+            Ok(Loaded { setup, specs })
+        }
+        _ => Err(Failure::Files { found, files: files.len() }),
+    }
+}
+
+fn accepted(args: &Run, specs: &[PipelineSpec]) -> Outcome<BTreeSet<PipelineName>> {
+    let mut names = BTreeSet::new();
+    for text in &args.accept_change {
+        match specs.iter().find(|s| s.name.as_str() == text) {
+            Some(spec) => names.insert(spec.name.clone()),
+            None => {
+                return Err(Error::misconfigured("reading --accept-change failed, no pipeline of this run has the name")
+                    .code("U0773")
+                    .with("name", text)
+                    .help("write the name as it stands in the pipeline's file")
+                    .into());
+            }
+        };
+    }
+    Ok(names)
+}
+
+/// The API of a run that stays. A bounded run has one only when the runtime file asks for it.
+async fn serve_http(args: &Run, setup: &Setup, board: &StatusBoard, cx: &Context) -> Outcome<Option<Server>> {
+    let (listen, is_explicit) = setup.config.listen();
+    if args.no_http || (args.once && !is_explicit) {
+        return Ok(None);
+    }
+    match http::serve(listen, board.clone()).await {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if is_explicit || error.kind() != Kind::Transient => Err(error.into()),
+        Err(error) => {
+            cx.terminal.say(&format!("warning: {}; going on without the HTTP API", error.one_line()));
+            Ok(None)
+        }
+    }
+}
+
+fn announce(args: &Run, specs: &[PipelineSpec], served: Option<&Served>, server: Option<&Server>, cx: &Context) {
+    if cx.globals.log_format == LogFormat::Json {
+        tracing::info!(pipelines = specs.len(), http = server.map(|s| s.addr.to_string()), "starting");
+        return;
+    }
+    if let Some(served) = served {
+        cx.terminal.say(&format!("broker      {} (kept under .unbatch/)", served.address()));
+    }
+    if let Some(server) = server {
+        cx.terminal.say(&format!("status      http://{}/api/v1/status", server.addr));
+    }
+    if !args.once {
+        let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+        cx.terminal.say(&format!("running     {}; Ctrl-C or SIGTERM ends it", names.join(", ")));
+    }
+}
+
+/// A run from its start to its end.
+struct Shift<'a> {
+    args: &'a Run,
+    cx: &'a Context,
+    crew: Crew,
+    board: StatusBoard,
+    progress: Progress,
+    watched: Option<Watched>,
+    ends: Ends,
+    started: Instant,
+    stopped_by: Option<&'static str>,
+}
+
+impl Shift<'_> {
+    async fn work(mut self, specs: Vec<PipelineSpec>) -> Outcome<Answer> {
+        let mut signals = Signals::listen()?;
+        match self.args.dev {
+            true => specs.into_iter().for_each(|spec| self.crew.start(vec![spec])),
+            // together, so that all are fenced before any reads its state
+            false => self.crew.start(specs),
+        }
+        let mut show = interval(self.progress.period());
+        show.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut look = interval(LOOK_PERIOD);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let waits_for_edits = self.args.dev && !self.args.once;
+        while !self.crew.is_empty() || (waits_for_edits && self.stopped_by.is_none()) {
+            tokio::select! {
+                heard = self.crew.next() => self.hear(heard),
+                name = signals.next() => self.stop(name),
+                _ = show.tick() => self.progress.show(&self.board.snapshot()),
+                _ = look.tick(), if waits_for_edits && self.stopped_by.is_none() => self.reload(),
+            }
+        }
+        Ok(self.close())
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Replaced(name) => self.ends.forget(name.as_str()),
+            Heard::Ended(mut ended) => {
+                // of a run that goes on, an error is told when it happens; what is left for the end is its exit code
+                if !self.args.once && self.cx.globals.log_format == LogFormat::Text {
+                    self.tell_errors(&mut ended);
+                }
+                self.ends.add(ended, self.started.elapsed());
+            }
+        }
+    }
+
+    fn tell_errors(&self, ended: &mut Ended) {
+        ended.errors = std::mem::take(&mut ended.errors).into_iter().map(in_words).collect();
+        for error in &ended.errors {
+            self.cx.terminal.say(&render_error(error, Some(ended.pipeline.as_str()), &self.cx.terminal));
+        }
+    }
+
+    fn stop(&mut self, signal: &'static str) {
+        if self.stopped_by.is_some() {
+            self.cx.terminal.say(&format!("{signal} again: ending at once; what is not committed will be read again"));
+            std::process::exit(i32::from(crate::Exit::Failed.code()));
+        }
+        match self.cx.globals.log_format {
+            LogFormat::Json => tracing::info!(signal, "stopping"),
+            LogFormat::Text => self.cx.terminal.say(&format!("{signal}: committing what was read, then ending")),
+        }
+        self.stopped_by = Some(signal);
+        self.crew.stop();
+    }
+
+    fn reload(&mut self) {
+        let Some(watched) = &mut self.watched else { return };
+        for edit in watched.look(&self.cx.registry) {
+            let terminal = &self.cx.terminal;
+            match edit {
+                Edit::Good { spec, what } => {
+                    let good = terminal.paint(Output::Progress, Style::Green, terminal.glyph(Glyph::Good));
+                    terminal.say(&format!("{good} {}: restarting: {what}", spec.name));
+                    self.ends.forget(spec.name.as_str());
+                    self.crew.replace(*spec);
+                }
+                Edit::Bad { found, keeps } => {
+                    let kept = keeps.map_or("it is not started".to_owned(), |name| format!("{name} goes on as it was"));
+                    terminal.say(&format!("{}{kept}", render_diagnostics(&found, terminal)));
+                }
+                Edit::Removed { name, file } => {
+                    terminal.say(&format!("{} is gone: stopping {name}", file.display()));
+                    self.crew.stop_one(&name);
+                }
+                Edit::Runtime(file) => {
+                    terminal.say(&format!("{} changed: it takes effect at the next start", file.display()));
+                }
+            }
+        }
+    }
+
+    fn close(mut self) -> Answer {
+        let pipelines = self.board.snapshot();
+        self.progress.finish(&pipelines);
+        let lines = self.ends.lines(&pipelines, self.started.elapsed());
+        let seconds = self.started.elapsed().as_secs_f64();
+        let terminal = &self.cx.terminal;
+        let answer = match self.args.once {
+            true => Answer::new(render(&lines, terminal), json!({"pipelines": lines, "seconds": seconds})),
+            false => Answer::new("", json!({"pipelines": lines, "seconds": seconds})),
+        };
+        let is_told = !self.args.once && !terminal.json;
+        let failure = match (self.ends.failure(), self.stopped_by, self.args.once) {
+            (Some(failure), ..) => failure,
+            (None, Some(signal), true) => stopped_early(signal).into(),
+            (None, ..) => return answer,
+        };
+        match is_told {
+            true => answer.exit(failure.exit()),
+            false => answer.failed(failure),
+        }
+    }
+}
+
+fn stopped_early(signal: &str) -> Error {
+    Error::rejected("taking everything that was there failed, a signal came before the end")
+        .code("U0772")
+        .with("signal", signal)
+        .help("what was committed stays; run it again, it goes on where it stopped")
+}

@@ -1,0 +1,142 @@
+//! `unbatch validate`: everything that is wrong with the files at once; with `--online` also what the systems say.
+
+use super::{Context, scene};
+use crate::answer::Answer;
+use crate::arguments::Validate;
+use crate::cluster_choice::{Want, settle};
+use crate::failure::{Failure, Outcome, render_diagnostics, verdict};
+use crate::pipeline_files::find;
+use crate::runtime_file::setup;
+use crate::terminal::{Glyph, Output, Style, Terminal};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use unbatch_api::{Bound, Error, Finding, Severity, SplitId};
+use unbatch_engine::config::{Diagnostics, PipelineSpec, load};
+use unbatch_engine::run::check_context;
+use unbatch_engine::Scene;
+
+pub(crate) fn validate(args: &Validate, cx: &Context) -> Outcome<Answer> {
+    let mut found = Diagnostics::default();
+    let setup = match setup(&cx.globals) {
+        Ok(setup) => Some(setup),
+        Err(more) => {
+            found.extend(more);
+            None
+        }
+    };
+    let runtime_file = cx.globals.config.as_deref().or(setup.as_ref().and_then(|s| s.file.as_deref()));
+    let files = find(&args.paths, runtime_file)?;
+    let (specs, more) = load(&files, &cx.registry);
+    found.extend(more);
+    let count = files.len() + usize::from(setup.as_ref().is_none_or(|s| s.file.is_some()));
+    let Some(mut setup) = setup.filter(|_| !found.has_errors()) else {
+        return Err(Failure::Files { found, files: count });
+    };
+    let mut asked = Vec::new();
+    if args.online {
+        let _served = settle(&mut setup, &cx.globals, Want::Look { dev: false })?;
+        let scene = scene(&setup, Bound::Once, BTreeSet::new());
+        asked = super::async_runtime()?.block_on(async {
+            futures::future::join_all(specs.iter().map(|spec| ask(spec, &scene))).await
+        });
+    }
+    // warnings go where errors would go, so that stdout holds one line that a person or a script can read
+    if !cx.terminal.json {
+        cx.terminal.say_if_any(&render_diagnostics(&found, &cx.terminal));
+    }
+    let mut text = online_text(&asked, &cx.terminal);
+    text.push_str(&verdict(&found, count, &cx.terminal));
+    let result = json!({
+        "files": count,
+        "pipelines": specs.iter().map(|s| s.name.to_string()).collect::<Vec<_>>(),
+        "warnings": found.warnings(),
+        "diagnostics": found,
+        "online": asked,
+    });
+    let answer = Answer::new(text, result);
+    Ok(match refusal(asked) {
+        Some(failure) => answer.failed(failure),
+        None => answer,
+    })
+}
+
+/// What the systems of one pipeline say.
+#[derive(Serialize)]
+struct Asked {
+    pipeline: String,
+    findings: Vec<Finding>,
+    #[serde(skip)]
+    errors: Vec<Error>,
+    /// The same, for the envelope.
+    #[serde(rename = "errors")]
+    messages: Vec<String>,
+}
+
+async fn ask(spec: &PipelineSpec, scene: &Scene) -> Asked {
+    let place = || check_context(spec, scene, SplitId::new(spec.name.clone(), 0));
+    let (source, sink) = futures::future::join(spec.source.check(place()), spec.sink.check(place())).await;
+    let mut asked = Asked { pipeline: spec.name.to_string(), findings: Vec::new(), errors: Vec::new(), messages: Vec::new() };
+    for answer in [source, sink] {
+        match answer {
+            Ok(findings) => asked.findings.extend(findings),
+            Err(error) => {
+                asked.messages.push(error.one_line());
+                asked.errors.push(error);
+            }
+        }
+    }
+    asked
+}
+
+fn online_text(asked: &[Asked], terminal: &Terminal) -> String {
+    let mut text = String::new();
+    for one in asked {
+        if one.findings.is_empty() && one.errors.is_empty() {
+            let good = terminal.paint(Output::Result, Style::Green, terminal.glyph(Glyph::Good));
+            let _ = writeln!(text, "{good} {}: source and sink are ready", one.pipeline);
+        }
+        for finding in &one.findings {
+            let word = match finding.severity {
+                Severity::Error => terminal.paint(Output::Result, Style::Red, &format!("error[{}]", finding.code)),
+                Severity::Warning => terminal.paint(Output::Result, Style::Yellow, &format!("warning[{}]", finding.code)),
+            };
+            let _ = writeln!(text, "{word}: {}: {}\n  help: {}", one.pipeline, finding.message, finding.remedy);
+        }
+    }
+    text
+}
+
+/// Errors of asking, and findings that are errors.
+fn refusal(asked: Vec<Asked>) -> Option<Failure> {
+    let mut failed = Vec::new();
+    for one in asked {
+        let severe = one.findings.iter().filter(|f| f.severity == Severity::Error);
+        let findings = severe.map(|f| Error::misconfigured(f.message.clone()).code(f.code).help(f.remedy.clone()));
+        failed.extend(one.errors.into_iter().chain(findings).map(|e| (one.pipeline.clone(), e)));
+    }
+    if failed.is_empty() { None } else { Some(Failure::Pipelines(failed)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    fn asked(severity: Severity, errors: Vec<Error>) -> Asked {
+        let finding = Finding { severity, code: "U0299", message: "one copy only".into(), remedy: "add brokers".into() };
+        Asked { pipeline: "stock".into(), findings: vec![finding], errors, messages: Vec::new() }
+    }
+
+    #[test]
+    fn warnings_of_systems_are_shown_and_only_errors_fail() {
+        let warned = asked(Severity::Warning, Vec::new());
+        let text = online_text(std::slice::from_ref(&warned), &Terminal::detect(true));
+        assert_eq!(text, "warning[U0299]: stock: one copy only\n  help: add brokers\n");
+        assert!(refusal(vec![warned]).is_none());
+        assert_eq!(refusal(vec![asked(Severity::Error, Vec::new())]).map(|f| f.exit()), Some(Exit::Misconfigured));
+        let unreachable = asked(Severity::Warning, vec![Error::transient("connecting failed")]);
+        assert_eq!(refusal(vec![unreachable]).map(|f| f.exit()), Some(Exit::Unreachable));
+    }
+}

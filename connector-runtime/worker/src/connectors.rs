@@ -1,0 +1,17 @@
+//! The list of connectors that our own binary is built with. A third party's binary adds to it:
+//!
+//! ```no_run
+//! # use unbatch_csv::CsvDrops as TheirSource;
+//! fn main() -> std::process::ExitCode {
+//!     unbatch::main(unbatch::connectors::built_in().source::<TheirSource>())
+//! }
+//! ```
+
+use unbatch_csv::CsvDrops;
+use unbatch_engine::Registry;
+use unbatch_kafka::Topic;
+
+/// Every connector of this repository.
+pub fn built_in() -> Registry {
+    Registry::default().source::<CsvDrops>().sink::<Topic>()
+}

@@ -1,0 +1,220 @@
+//! Why a command could not do what it was asked to, and how a person reads it.
+
+use crate::exit::Exit;
+use crate::terminal::{Glyph, Output, Style, Terminal};
+use serde_json::{Value, json};
+use std::error::Error as _;
+use std::fmt::Write;
+use unbatch_api::{Error, Kind};
+use unbatch_engine::config::{self, Diagnostics};
+
+/// Why a command failed.
+pub(crate) enum Failure {
+    /// Files with errors in them: all that was found, in so many files.
+    Files { found: Diagnostics, files: usize },
+    /// Anything else.
+    Error(Error),
+    /// Several pipelines, each with its own reason.
+    Pipelines(Vec<(String, Error)>),
+    /// Whoever read our output went away; there is nobody left to tell.
+    ReaderGone,
+}
+
+pub(crate) type Outcome<T> = Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    /// Of writing a result.
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+            _ => Failure::Error(Error::new(Kind::Lost, "writing the result failed").code("U0701").caused_by(error)),
+        }
+    }
+}
+
+impl Failure {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Files { .. } => Exit::Misconfigured,
+            Failure::Error(error) => Exit::from(error.kind()),
+            Failure::Pipelines(list) => {
+                list.iter().map(|(_, e)| Exit::from(e.kind())).fold(Exit::Good, Exit::worse)
+            }
+            Failure::ReaderGone => Exit::Good,
+        }
+    }
+
+    /// For the JSON envelope.
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Failure::Files { found, .. } => json!({
+                "kind": "misconfigured",
+                "message": "reading the configuration failed",
+                "exit": self.exit().code(),
+                "diagnostics": found,
+            }),
+            Failure::Error(error) => error_json(error),
+            Failure::Pipelines(list) => json!({
+                "message": "running pipelines failed",
+                "exit": self.exit().code(),
+                "pipelines": list.iter().map(|(name, e)| json!({"pipeline": name, "error": error_json(e)})).collect::<Vec<_>>(),
+            }),
+            Failure::ReaderGone => Value::Null,
+        }
+    }
+
+    /// As a person reads it on stderr; ends in a line break unless there is nothing to say.
+    pub(crate) fn render(&self, terminal: &Terminal) -> String {
+        match self {
+            Failure::Files { found, files } => {
+                format!("{}{}", render_diagnostics(found, terminal), verdict(found, *files, terminal))
+            }
+            Failure::Error(error) => render_error(error, None, terminal),
+            Failure::Pipelines(list) => {
+                let each: Vec<String> =
+                    list.iter().map(|(name, error)| render_error(error, Some(name), terminal)).collect();
+                each.join("\n")
+            }
+            Failure::ReaderGone => String::new(),
+        }
+    }
+}
+
+/// All messages with their snippets, an empty line after each.
+pub(crate) fn render_diagnostics(found: &Diagnostics, terminal: &Terminal) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let style = config::Style { ascii: !terminal.unicode, color: terminal.has_colour(Output::Progress) };
+    format!("{}\n", found.render(style))
+}
+
+/// `✗ 4 files · 1 error · 0 warnings   unbatch explain U0102`
+pub(crate) fn verdict(found: &Diagnostics, files: usize, terminal: &Terminal) -> String {
+    let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let dot = terminal.glyph(Glyph::Dot);
+    let (glyph, style) = match found.has_errors() {
+        true => (Glyph::Bad, Style::Red),
+        false => (Glyph::Good, Style::Green),
+    };
+    let mut line = format!(
+        "{} {} {dot} {} {dot} {}",
+        terminal.paint(Output::Progress, style, terminal.glyph(glyph)),
+        counted(files, "file"),
+        counted(found.errors(), "error"),
+        counted(found.warnings(), "warning"),
+    );
+    if let Some(first) = found.iter().next() {
+        let _ = write!(line, "   unbatch explain {}", first.code);
+    }
+    line.push('\n');
+    line
+}
+
+/// What was attempted, where, why it failed, what to do.
+pub(crate) fn render_error(error: &Error, pipeline: Option<&str>, terminal: &Terminal) -> String {
+    let head = match error.code_text() {
+        Some(code) => format!("error[{code}]"),
+        None => "error".to_owned(),
+    };
+    let mut text = format!("{}: ", terminal.paint(Output::Progress, Style::Red, &head));
+    if let Some(name) = pipeline {
+        let _ = write!(text, "{name}: ");
+    }
+    let _ = writeln!(text, "{}", error.message());
+    for (name, value) in error.context() {
+        let _ = writeln!(text, "  {name}: {value}");
+    }
+    for cause in causes(error) {
+        let _ = writeln!(text, "  because: {cause}");
+    }
+    let help = match (error.remedy(), error.kind()) {
+        (Some(remedy), _) => Some(remedy),
+        (None, Kind::Bug) => Some(THIS_IS_A_BUG),
+        (None, _) => None,
+    };
+    if let Some(help) = help {
+        let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Progress, Style::Cyan, "help:"));
+    }
+    text
+}
+
+/// What somebody does who meets one.
+pub(crate) const THIS_IS_A_BUG: &str =
+    "this is a bug in unbatch, please report it; run again with UNBATCH_BACKTRACE=1 for the details";
+
+fn error_json(error: &Error) -> Value {
+    let context: serde_json::Map<String, Value> =
+        error.context().iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    json!({
+        "code": error.code_text(),
+        "kind": error.kind(),
+        "message": error.message(),
+        "context": context,
+        "causes": causes(error),
+        "help": error.remedy(),
+        "exit": Exit::from(error.kind()).code(),
+    })
+}
+
+fn causes(error: &Error) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        all.push(cause.to_string());
+        next = cause.source();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Error {
+        Error::misconfigured("going on with another source is not allowed")
+            .code("U0401")
+            .with("before", "a")
+            .caused_by(std::io::Error::other("it moved"))
+            .help("start with --accept-change")
+    }
+
+    #[test]
+    fn an_error_says_attempt_place_cause_and_remedy() {
+        let text = render_error(&sample(), Some("stock"), &Terminal::detect(true));
+        assert_eq!(
+            text,
+            "error[U0401]: stock: going on with another source is not allowed\n  before: a\n  because: it moved\n  \
+             help: start with --accept-change\n"
+        );
+    }
+
+    #[test]
+    fn a_bug_without_a_remedy_says_that_it_is_one() {
+        let text = render_error(&Error::bug("counting failed"), None, &Terminal::detect(true));
+        assert!(text.contains("this is a bug in unbatch"), "{text}");
+    }
+
+    #[test]
+    fn the_envelope_has_the_same_facts() {
+        let json = Failure::from(sample()).to_json();
+        assert_eq!(json["code"], "U0401");
+        assert_eq!(json["kind"], "misconfigured");
+        assert_eq!(json["context"]["before"], "a");
+        assert_eq!(json["causes"][0], "it moved");
+        assert_eq!(json["exit"], 2);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let gone = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert_eq!(gone.exit(), Exit::Good);
+        assert_eq!(gone.render(&Terminal::detect(true)), "");
+    }
+}

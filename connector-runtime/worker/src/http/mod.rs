@@ -1,0 +1,188 @@
+//! The HTTP API of a worker: what it does, numbers for Prometheus, and two probes. It shows counts, codes and times, never a
+//! cell value or a secret. It has no login yet, so it listens on loopback only.
+
+mod exposition;
+pub(crate) mod question;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use unbatch_api::{Error, Result};
+use unbatch_engine::{SplitState, StatusBoard};
+
+/// Where the API listens when the runtime file does not say.
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8083";
+/// Histograms gather observations between two scrapes; they are folded at least this often.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+/// Requests in progress get this long when the worker ends.
+const CLOSE_TIME_MAX: Duration = Duration::from_millis(500);
+/// Upper bounds of `unbatch_commit_seconds`.
+const COMMIT_SECONDS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// A running server. Dropping it closes the port.
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Context {
+    board: StatusBoard,
+    metrics: PrometheusHandle,
+}
+
+/// Binds `listen`, starts counting and answers until the server is closed.
+///
+/// # Errors
+///
+/// Misconfigured when the address is not a loopback one; Transient when it cannot be bound.
+pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
+    let addr = loopback(listen)?;
+    let listener = TcpListener::bind(addr).await.map_err(|cause| {
+        Error::transient("listening for HTTP failed")
+            .code("U0711")
+            .with("address", addr)
+            .help("another process has the port: set `http.listen` in unbatch.yaml to a free one, or run with --no-http")
+            .caused_by(cause)
+    })?;
+    let addr = listener.local_addr().map_err(|e| Error::transient("listening for HTTP failed").caused_by(e))?;
+    let metrics = record_metrics()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let app = router(Context { board, metrics: metrics.clone() });
+    let serving = tokio::spawn(async move {
+        let ended = axum::serve(listener, app).with_graceful_shutdown(async move {
+            let _ = stopped.await;
+        });
+        if let Err(error) = ended.await {
+            tracing::error!(%error, "the HTTP API ended");
+        }
+    });
+    let upkeep = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_PERIOD).await;
+            metrics.run_upkeep();
+        }
+    });
+    Ok(Server { addr, stop, serving, upkeep })
+}
+
+impl Server {
+    pub(crate) async fn close(self) {
+        self.upkeep.abort();
+        let _ = self.stop.send(());
+        let mut serving = self.serving;
+        if tokio::time::timeout(CLOSE_TIME_MAX, &mut serving).await.is_err() {
+            serving.abort();
+        }
+    }
+}
+
+/// The address, when only this machine can reach it.
+pub(crate) fn loopback(listen: &str) -> Result<SocketAddr> {
+    let refused = |message: &str, help: &str| {
+        Err(Error::misconfigured(message).code("U0710").with("http.listen", listen).help(help))
+    };
+    let listen_at = listen.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    match listen_at.as_deref().unwrap_or(listen).parse::<SocketAddr>() {
+        Ok(addr) if addr.ip().is_loopback() => Ok(addr),
+        Ok(_) => refused(
+            "listening for HTTP on an address that others can reach is not allowed, since the API has no login yet",
+            "listen on 127.0.0.1 and put a proxy with a login in front",
+        ),
+        Err(_) => refused("reading the HTTP address failed", "write it as 127.0.0.1:8083"),
+    }
+}
+
+fn record_metrics() -> Result<PrometheusHandle> {
+    let failed = |e: metrics_exporter_prometheus::BuildError| Error::bug("starting the metrics failed").caused_by(e);
+    let matcher = Matcher::Full("unbatch_commit_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(matcher, &COMMIT_SECONDS).map_err(failed)?;
+    builder.install_recorder().map_err(failed)
+}
+
+fn router(context: Context) -> Router {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .fallback(unknown)
+        .with_state(context)
+}
+
+async fn status(State(cx): State<Context>) -> Response {
+    Json(json!({"version": env!("CARGO_PKG_VERSION"), "pipelines": cx.board.snapshot()})).into_response()
+}
+
+async fn metrics(State(cx): State<Context>) -> Response {
+    let mut text = cx.metrics.render();
+    text.push_str(&exposition::of(&cx.board.snapshot()));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// Ready when every split is open or has ended well.
+async fn ready(State(cx): State<Context>) -> Response {
+    let statuses = cx.board.snapshot();
+    let splits = statuses.iter().flat_map(|p| &p.splits);
+    let waiting: Vec<String> = splits
+        .filter(|s| !matches!(s.state, SplitState::Running | SplitState::Finished | SplitState::Stopped))
+        .map(|s| s.split.clone())
+        .collect();
+    let is_ready = waiting.is_empty() && !statuses.is_empty();
+    let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({"ready": is_ready, "waiting_for": waiting}))).into_response()
+}
+
+async fn unknown() -> Response {
+    let known = ["/api/v1/status", "/metrics", "/livez", "/readyz"];
+    (StatusCode::NOT_FOUND, Json(json!({"error": "no such page", "pages": known}))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unbatch_api::Kind;
+
+    #[test]
+    fn only_loopback_addresses_are_listened_on() {
+        for good in ["127.0.0.1:8083", "[::1]:80", "127.8.8.8:0", "localhost:8083"] {
+            assert!(loopback(good).is_ok(), "{good}");
+        }
+        for bad in ["0.0.0.0:8083", "10.0.0.7:8083", "8083", "example.org:80"] {
+            let error = loopback(bad).unwrap_err();
+            assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0710")), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_probes_status_and_metrics_and_tells_of_a_taken_port() {
+        let server = serve("127.0.0.1:0", StatusBoard::default()).await.unwrap();
+        let address = server.addr.to_string();
+        let ask = async |page: &str| question::get(&address, page).await.unwrap();
+        assert_eq!(ask("/livez").await, (200, "ok\n".to_owned()));
+        let (code, body) = ask("/readyz").await;
+        assert_eq!((code, body.contains("\"ready\":false")), (503, true), "{body}");
+        let (code, body) = ask("/api/v1/status").await;
+        let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((code, status["pipelines"].clone()), (200, json!([])));
+        let (code, body) = ask("/metrics").await;
+        assert_eq!((code, body.contains("unbatch_build_info")), (200, true), "{body}");
+        assert_eq!(ask("/nowhere").await.0, 404);
+        let taken = serve(&address, StatusBoard::default()).await.err().unwrap();
+        assert_eq!((taken.kind(), taken.code_text()), (Kind::Transient, Some("U0711")));
+        server.close().await;
+        assert!(question::get(&address, "/livez").await.is_err());
+    }
+}

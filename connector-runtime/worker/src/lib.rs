@@ -1,0 +1,117 @@
+//! The worker: command line, HTTP API, and the list of connectors. A binary is one line around [`main`], with the
+//! connectors it is to have; [`connectors`] shows it.
+//!
+//! ```text
+//! arguments -> commands -> answer (stdout, text or one JSON envelope) | failure (stderr) -> exit code
+//! run -> engine              demo -> embedded broker + a child process that runs `unbatch run`
+//! ```
+
+mod answer;
+mod arguments;
+mod cluster_choice;
+pub mod codes;
+mod commands;
+pub mod connectors;
+mod demo;
+mod dev;
+mod exit;
+mod failure;
+mod http;
+mod logs;
+mod panics;
+mod pipeline_files;
+mod run;
+mod runtime_file;
+mod tables;
+mod terminal;
+mod topic_scan;
+
+use answer::{Answer, envelope};
+use arguments::{Arguments, Command};
+use clap::Parser;
+use commands::Context;
+use failure::Failure;
+use logs::Beside;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use terminal::Terminal;
+use unbatch_engine::Registry;
+
+pub use exit::Exit;
+pub use runtime_file::RuntimeConfig;
+
+/// Does what the command line of this process says, with these connectors; the result is what `main` returns.
+pub fn main(registry: Registry) -> ExitCode {
+    panics::install();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    let Arguments { globals, command } = arguments;
+    let terminal = Terminal::detect(globals.json);
+    logs::start(globals.log_format, beside(&command, &terminal), &terminal);
+    let name = command.name();
+    let cx = Context { registry, globals, terminal };
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| commands::dispatch(command, &cx)));
+    let outcome = match ended {
+        Ok(outcome) => outcome,
+        // the hook has told it
+        Err(_) => return Exit::Failed.into(),
+    };
+    let exit = match outcome {
+        Ok(answer) => tell(name, &answer, &cx.terminal),
+        Err(failure) => tell_failure(name, &failure, &cx.terminal),
+    };
+    exit.into()
+}
+
+/// An unattended run has nothing but its logs.
+fn beside(command: &Command, terminal: &Terminal) -> Beside {
+    match command {
+        Command::Run(run) if !run.once && !terminal.is_watched => Beside::Nothing,
+        _ => Beside::Messages,
+    }
+}
+
+fn tell(command: &str, answer: &Answer, terminal: &Terminal) -> Exit {
+    if let Some(failure) = answer.failure()
+        && !terminal.json
+    {
+        terminal.say_if_any(&failure.render(terminal));
+    }
+    let written = match (answer.is_told(), terminal.json) {
+        (true, _) => Ok(()),
+        (false, true) => terminal.result(&answer.envelope(command)),
+        (false, false) => terminal.result(answer.text()),
+    };
+    match written {
+        Ok(()) => answer.code(),
+        Err(error) => tell_failure(command, &Failure::from(error), terminal),
+    }
+}
+
+fn tell_failure(command: &str, failure: &Failure, terminal: &Terminal) -> Exit {
+    let exit = failure.exit();
+    if terminal.json && !matches!(failure, Failure::ReaderGone) {
+        // stdout may be what failed; the exit code tells it then
+        let _ = terminal.result(&envelope(command, exit, &Value::Null, Some(failure)));
+    } else {
+        terminal.say_if_any(&failure.render(terminal));
+    }
+    exit
+}
+
+/// What clap says about a wrong command line, or the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|a| a == "--json");
+    if error.use_stderr() && wants_json {
+        let message = error.render().to_string();
+        let error = json!({"code": "U0700", "kind": "misconfigured", "message": message.trim_end(), "exit": 2});
+        let envelope = json!({"command": null, "ok": false, "result": null, "error": error});
+        let _ = Terminal::detect(true).result(&envelope.to_string());
+    } else {
+        // nobody listening is no reason to fail
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Misconfigured.code()))
+}

@@ -1,0 +1,216 @@
+//! What a run tells while it is under way: bars on a terminal, a line every few seconds elsewhere, and once each what a person
+//! should know: a state that changed, a file that was set aside, a duplicate.
+
+use crate::arguments::LogFormat;
+use crate::terminal::{Glyph, Output, Style, Terminal, grouped};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+use unbatch_engine::{PipelineStatus, SplitState};
+
+/// How often a terminal is drawn.
+const DRAW_PERIOD: Duration = Duration::from_millis(250);
+/// How often the status is looked at when nobody watches.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// How often numbers are told when nobody watches.
+const LINE_PERIOD: Duration = Duration::from_secs(5);
+/// Things already told that are remembered; beyond, some may be told again.
+const TOLD_MAX: usize = 10_000;
+/// Weight of the newest rate in the one that is shown.
+const RATE_WEIGHT: f64 = 0.3;
+
+pub(crate) struct Progress {
+    terminal: Terminal,
+    format: LogFormat,
+    /// Numbers are of interest to whoever looks; a bounded run without a terminal has its summary.
+    numbers: bool,
+    seen: BTreeMap<String, Seen>,
+    told: HashSet<String>,
+    last_lines: Instant,
+}
+
+/// A pipeline as it was at the last look.
+struct Seen {
+    at: Instant,
+    rows: u64,
+    rate: f64,
+    state: SplitState,
+    trouble: Option<String>,
+    /// Rows when the last line about it was written.
+    rows_told: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(crate) fn new(terminal: &Terminal, format: LogFormat, numbers: bool) -> Self {
+        let (seen, told) = (BTreeMap::new(), HashSet::new());
+        Self { terminal: terminal.clone(), format, numbers, seen, told, last_lines: Instant::now() }
+    }
+
+    /// How often it wants to be shown the status.
+    pub(crate) fn period(&self) -> Duration {
+        if self.terminal.is_watched { DRAW_PERIOD } else { LOOK_PERIOD }
+    }
+
+    /// Tells what is new.
+    pub(crate) fn show(&mut self, pipelines: &[PipelineStatus]) {
+        let is_line_due = self.numbers && !self.terminal.is_watched && self.last_lines.elapsed() >= LINE_PERIOD;
+        if is_line_due {
+            self.last_lines = Instant::now();
+        }
+        for pipeline in pipelines {
+            self.notices(pipeline);
+            self.state(pipeline);
+            self.look(pipeline);
+            if is_line_due {
+                self.line(pipeline);
+            }
+        }
+    }
+
+    /// Takes the bars away; what is told afterwards stands alone.
+    pub(crate) fn finish(&mut self, pipelines: &[PipelineStatus]) {
+        for pipeline in pipelines {
+            self.notices(pipeline);
+        }
+        for seen in self.seen.values_mut() {
+            if let Some(bar) = seen.bar.take() {
+                bar.finish_and_clear();
+            }
+        }
+        let _ = self.terminal.bars().clear();
+    }
+
+    /// Each notice of a connector once.
+    fn notices(&mut self, pipeline: &PipelineStatus) {
+        for notice in pipeline.splits.iter().flat_map(|s| &s.notices) {
+            let text = format!("{}: {}: {}: {}", pipeline.pipeline, notice.code, notice.subject, notice.message);
+            if self.told.contains(&text) {
+                continue;
+            }
+            if self.told.len() >= TOLD_MAX {
+                self.told.clear();
+            }
+            match self.format {
+                LogFormat::Json => tracing::warn!(pipeline = pipeline.pipeline, code = notice.code,
+                    subject = notice.subject, "{}", notice.message),
+                LogFormat::Text => self.say(Style::Yellow, Glyph::Warning, &text),
+            }
+            self.told.insert(text);
+        }
+    }
+
+    /// A pipeline that has to try again, and one that goes on after that. Ends are told where errors are.
+    fn state(&mut self, pipeline: &PipelineStatus) {
+        let trouble = pipeline.splits.iter().find_map(|s| s.trouble.as_ref()).map(|t| t.message.clone());
+        let Some(seen) = self.seen.get_mut(&pipeline.pipeline) else {
+            if pipeline.state == SplitState::Retrying {
+                self.tell_retry(&pipeline.pipeline, trouble.as_deref());
+            }
+            return;
+        };
+        let (state_before, trouble_before) = (seen.state, seen.trouble.take());
+        seen.trouble = trouble.clone();
+        if pipeline.state == SplitState::Retrying && trouble != trouble_before {
+            self.tell_retry(&pipeline.pipeline, trouble.as_deref());
+        } else if pipeline.state == SplitState::Running
+            && state_before == SplitState::Retrying
+            && self.format == LogFormat::Text
+        {
+            self.say(Style::Green, Glyph::Good, &format!("{}: goes on", pipeline.pipeline));
+        }
+    }
+
+    fn tell_retry(&self, pipeline: &str, trouble: Option<&str>) {
+        // as JSON the engine's own log line tells it
+        if self.format == LogFormat::Text {
+            let why = trouble.unwrap_or("no reason given");
+            self.say(Style::Yellow, Glyph::Warning, &format!("{pipeline}: will try again: {why}"));
+        }
+    }
+
+    fn look(&mut self, pipeline: &PipelineStatus) {
+        let rows: u64 = pipeline.splits.iter().map(|s| s.totals.read).sum();
+        let now = Instant::now();
+        let bar = self.terminal.is_watched.then(|| {
+            let bar = self.terminal.bars().add(ProgressBar::new_spinner());
+            bar.set_style(ProgressStyle::default_spinner().template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar
+        });
+        let name = &pipeline.pipeline;
+        let seen = match self.seen.get_mut(name) {
+            Some(seen) => {
+                if let Some(unused) = bar {
+                    self.terminal.bars().remove(&unused);
+                }
+                seen
+            }
+            None => self.seen.entry(name.clone()).or_insert_with(|| Seen {
+                at: now,
+                rows,
+                rate: 0.0,
+                state: pipeline.state,
+                trouble: None,
+                rows_told: 0,
+                bar,
+            }),
+        };
+        let seconds = now.duration_since(seen.at).as_secs_f64();
+        if seconds > 0.0 {
+            // a reloaded pipeline counts from zero again
+            let newest = rows.saturating_sub(seen.rows) as f64 / seconds;
+            seen.rate = seen.rate * (1.0 - RATE_WEIGHT) + newest * RATE_WEIGHT;
+        }
+        (seen.at, seen.rows, seen.state) = (now, rows, pipeline.state);
+        if let Some(bar) = &seen.bar {
+            bar.set_message(line_of(pipeline, seen.rate, &self.terminal));
+        }
+    }
+
+    fn line(&mut self, pipeline: &PipelineStatus) {
+        let Some(seen) = self.seen.get_mut(&pipeline.pipeline) else { return };
+        if seen.rows == seen.rows_told {
+            return;
+        }
+        seen.rows_told = seen.rows;
+        match self.format {
+            LogFormat::Text => self.terminal.say(&line_of(pipeline, seen.rate, &self.terminal)),
+            LogFormat::Json => tracing::info!(pipeline = pipeline.pipeline, state = state_word(pipeline.state),
+                rows = seen.rows, rows_per_second = seen.rate as u64, "progress"),
+        }
+    }
+
+    fn say(&self, style: Style, glyph: Glyph, text: &str) {
+        let glyph = self.terminal.paint(Output::Progress, style, self.terminal.glyph(glyph));
+        self.terminal.say(&format!("{glyph} {text}"));
+    }
+}
+
+/// `stock-counts  running · 60,000 rows · 12,345 rows/s · 1 quarantined · stock_HAM.csv, 1,200 rows read`
+fn line_of(pipeline: &PipelineStatus, rate: f64, terminal: &Terminal) -> String {
+    let sum = |of: fn(&unbatch_engine::SplitStatus) -> u64| pipeline.splits.iter().map(of).sum::<u64>();
+    let mut parts = vec![
+        state_word(pipeline.state).to_owned(),
+        format!("{} rows", grouped(sum(|s| s.totals.read))),
+        format!("{} rows/s", grouped(rate as u64)),
+    ];
+    let counted = [(sum(|s| s.totals.quarantined), "quarantined"), (sum(|s| s.parked), "parked")];
+    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(*n))));
+    if let Some(position) = pipeline.splits.iter().flat_map(|s| &s.position).last() {
+        parts.push(position.meaning.clone());
+    }
+    let dot = terminal.glyph(Glyph::Dot);
+    format!("{}  {}", pipeline.pipeline, parts.join(&format!(" {dot} ")))
+}
+
+pub(crate) fn state_word(state: SplitState) -> &'static str {
+    match state {
+        SplitState::Starting => "starting",
+        SplitState::Running => "running",
+        SplitState::Retrying => "retrying",
+        SplitState::Finished => "finished",
+        SplitState::Stopped => "stopped",
+        SplitState::Fenced => "fenced",
+        SplitState::Failed => "failed",
+    }
+}

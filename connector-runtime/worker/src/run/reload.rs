@@ -1,0 +1,169 @@
+//! Looks at the pipeline files of a development run again and again, and tells what became of them. A bad edit never replaces
+//! what runs: it is only told.
+
+use crate::failure::Outcome;
+use crate::pipeline_files::find;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use unbatch_api::PipelineName;
+use unbatch_engine::Registry;
+use unbatch_engine::config::{Diagnostics, Node, PipelineSpec, Value, load, parse_file};
+
+/// How often the files are looked at.
+pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(500);
+/// Keys that one line names; a larger edit is summed up.
+const KEYS_SHOWN: usize = 4;
+
+/// The files of a run as they were last seen.
+pub(crate) struct Watched {
+    paths: Vec<PathBuf>,
+    runtime_file: Option<PathBuf>,
+    runtime_text: String,
+    files: BTreeMap<PathBuf, Seen>,
+}
+
+struct Seen {
+    text: String,
+    /// What runs, if anything good was ever read.
+    good: Option<Good>,
+}
+
+struct Good {
+    name: PipelineName,
+    hash: String,
+    /// Each setting of the file by its path.
+    settings: BTreeMap<String, String>,
+}
+
+/// What happened to a file.
+pub(crate) enum Edit {
+    /// A good file: new, or with other settings than what runs.
+    Good { spec: Box<PipelineSpec>, what: String },
+    /// A file with errors; what runs goes on.
+    Bad { found: Diagnostics, keeps: Option<PipelineName> },
+    Removed { name: PipelineName, file: PathBuf },
+    /// The runtime file, which is read at the start only.
+    Runtime(PathBuf),
+}
+
+impl Watched {
+    /// The files as they are now, which the caller has just loaded.
+    pub(crate) fn new(paths: &[PathBuf], runtime_file: Option<&Path>, specs: &[PipelineSpec]) -> Self {
+        let files = specs.iter().map(|spec| {
+            let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(&spec.file) };
+            (spec.file.clone(), Seen { text: text(&spec.file), good: Some(good) })
+        });
+        let runtime_file = runtime_file.map(Path::to_owned);
+        let runtime_text = runtime_file.as_deref().map(text).unwrap_or_default();
+        Watched { paths: paths.to_vec(), files: files.collect(), runtime_file, runtime_text }
+    }
+
+    /// What changed since the last look.
+    pub(crate) fn look(&mut self, registry: &Registry) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        if let Some(file) = &self.runtime_file {
+            let now = text(file);
+            if now != self.runtime_text {
+                self.runtime_text = now;
+                edits.push(Edit::Runtime(file.clone()));
+            }
+        }
+        // no file at all is what an editor may leave for a moment, and what an empty folder is
+        let listed: Outcome<Vec<PathBuf>> = find(&self.paths, self.runtime_file.as_deref());
+        let listed = listed.unwrap_or_default();
+        let gone: Vec<PathBuf> = self.files.keys().filter(|f| !listed.contains(f)).cloned().collect();
+        for file in gone {
+            if let Some(Seen { good: Some(good), .. }) = self.files.remove(&file) {
+                edits.push(Edit::Removed { name: good.name, file });
+            }
+        }
+        for file in listed {
+            let now = text(&file);
+            let before = self.files.remove(&file);
+            if before.as_ref().is_some_and(|seen| seen.text == now) {
+                self.files.extend(before.map(|seen| (file, seen)));
+                continue;
+            }
+            let (edit, good) = judge(&file, before.and_then(|seen| seen.good), registry);
+            edits.extend(edit);
+            self.files.insert(file, Seen { text: now, good });
+        }
+        edits
+    }
+}
+
+/// What the file is now, against what runs of it.
+fn judge(file: &Path, before: Option<Good>, registry: &Registry) -> (Option<Edit>, Option<Good>) {
+    let (specs, found) = load(&[file.to_owned()], registry);
+    let spec = match specs.into_iter().next() {
+        Some(spec) if !found.has_errors() => spec,
+        _ => {
+            let keeps = before.as_ref().map(|good| good.name.clone());
+            return (Some(Edit::Bad { found, keeps }), before);
+        }
+    };
+    let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(file) };
+    let what = match &before {
+        // only comments or layout
+        Some(before) if before.hash == good.hash => return (None, Some(good)),
+        Some(before) => changed(&before.settings, &good.settings),
+        None => "new".to_owned(),
+    };
+    (Some(Edit::Good { spec: Box::new(spec), what }), Some(good))
+}
+
+/// The paths that differ, without their values: `commit.every, source.csv_drops.match and 3 more`.
+fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> String {
+    let mut keys: Vec<&str> = before
+        .iter()
+        .filter(|(path, value)| after.get(*path) != Some(value))
+        .chain(after.iter().filter(|(path, _)| !before.contains_key(*path)))
+        .map(|(path, _)| path.as_str())
+        .collect();
+    keys.sort_unstable();
+    let more = keys.len().saturating_sub(KEYS_SHOWN);
+    keys.truncate(KEYS_SHOWN);
+    match more {
+        0 => format!("changed {}", keys.join(", ")),
+        more => format!("changed {} and {more} more", keys.join(", ")),
+    }
+}
+
+fn settings(file: &Path) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    if let Ok((_, node)) = parse_file(file) {
+        flatten(&node, &mut all);
+    }
+    all
+}
+
+fn flatten(node: &Node, all: &mut BTreeMap<String, String>) {
+    match &node.value {
+        Value::Scalar(scalar) => {
+            all.insert(node.path.to_string(), scalar.text.clone());
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| flatten(item, all)),
+        Value::Mapping(entries) => entries.iter().for_each(|(_, value)| flatten(value, all)),
+    }
+}
+
+/// A file that cannot be read at this moment is like an empty one; loading it says what is wrong.
+fn text(file: &Path) -> String {
+    std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_is_told_by_its_keys_never_by_its_values() {
+        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let before: BTreeMap<String, String> = map(&[("commit.every", "1s"), ("sink.topic.name", "a"), ("x", "1")]);
+        let after = map(&[("commit.every", "2s"), ("sink.topic.name", "a"), ("y", "1")]);
+        assert_eq!(changed(&before, &after), "changed commit.every, x, y");
+        let many = map(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1")]);
+        assert_eq!(changed(&BTreeMap::new(), &many), "changed a, b, c, d and 1 more");
+    }
+}

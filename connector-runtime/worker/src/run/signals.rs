@@ -1,0 +1,25 @@
+//! SIGTERM and SIGINT: the first asks for an orderly end, the second for an end.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use unbatch_api::{Error, Result};
+
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind).map_err(|e| Error::transient("listening for signals failed").code("U0702").caused_by(e))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+    /// The name of the next signal.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a person sees: results on stdout, everything else on stderr; colour and bars only on a terminal.
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+
+/// How a text is set off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+}
+
+/// One of the two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Result,
+    Progress,
+}
+
+/// The two outputs and what they can show. Clones share the bars.
+#[derive(Clone)]
+pub(crate) struct Terminal {
+    /// Results as one JSON envelope.
+    pub(crate) json: bool,
+    /// Glyphs beyond ASCII can be shown.
+    pub(crate) unicode: bool,
+    /// Stderr is a terminal that a person watches.
+    pub(crate) is_watched: bool,
+    colour_result: bool,
+    colour_progress: bool,
+    bars: MultiProgress,
+}
+
+impl Terminal {
+    /// Looks at the real outputs and the environment.
+    pub(crate) fn detect(json: bool) -> Self {
+        Self::of(json, io::stdout().is_terminal(), io::stderr().is_terminal(), |name| std::env::var_os(name))
+    }
+
+    fn of(json: bool, out: bool, err: bool, env: impl Fn(&str) -> Option<OsString>) -> Self {
+        let given = |name: &str| env(name).filter(|v| !v.is_empty()).map(|v| v.to_string_lossy().into_owned());
+        // https://no-color.org: any value but the empty one; `dumb` terminals know neither colour nor cursor
+        let dumb = given("TERM").is_some_and(|t| t == "dumb");
+        let colour = given("NO_COLOR").is_none() && !dumb;
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| given(n)).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        let is_watched = err && !dumb;
+        let target = if is_watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self {
+            json,
+            unicode: locale.contains("utf-8") || locale.contains("utf8"),
+            is_watched,
+            colour_result: out && colour && !json,
+            colour_progress: err && colour,
+            bars: MultiProgress::with_draw_target(target),
+        }
+    }
+
+    /// Writes a result.
+    ///
+    /// # Errors
+    ///
+    /// As writing does; `BrokenPipe` when the reader went away (`unbatch … | head`).
+    pub(crate) fn result(&self, text: &str) -> io::Result<()> {
+        self.bars.suspend(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            if !text.is_empty() && !text.ends_with('\n') {
+                out.write_all(b"\n")?;
+            }
+            out.flush()
+        })
+    }
+
+    /// Writes a line of progress or trouble. Nobody listening is no reason to fail.
+    pub(crate) fn say(&self, text: &str) {
+        self.bars.suspend(|| {
+            let mut err = io::stderr().lock();
+            let _ = err.write_all(text.as_bytes());
+            if !text.ends_with('\n') {
+                let _ = err.write_all(b"\n");
+            }
+        });
+    }
+
+    /// As [`Terminal::say`], unless there is nothing to say.
+    pub(crate) fn say_if_any(&self, text: &str) {
+        if !text.is_empty() {
+            self.say(text);
+        }
+    }
+
+    pub(crate) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    pub(crate) fn has_colour(&self, output: Output) -> bool {
+        match output {
+            Output::Result => self.colour_result,
+            Output::Progress => self.colour_progress,
+        }
+    }
+
+    pub(crate) fn paint(&self, output: Output, style: Style, text: &str) -> String {
+        if !self.has_colour(output) {
+            return text.to_owned();
+        }
+        let code = match style {
+            Style::Bold => "1",
+            Style::Dim => "2",
+            Style::Red => "1;31",
+            Style::Green => "32",
+            Style::Yellow => "33",
+            Style::Cyan => "36",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// The glyph, or its ASCII stand-in.
+    pub(crate) fn glyph(&self, glyph: Glyph) -> &'static str {
+        match (glyph, self.unicode) {
+            (Glyph::Good, true) => "✓",
+            (Glyph::Good, false) => "ok",
+            (Glyph::Bad, true) => "✗",
+            (Glyph::Bad, false) => "x",
+            (Glyph::Warning, true) => "⚠",
+            (Glyph::Warning, false) => "!",
+            (Glyph::Dot, true) => "·",
+            (Glyph::Dot, false) => "|",
+            (Glyph::Arrow, true) => "→",
+            (Glyph::Arrow, false) => "->",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Glyph {
+    Good,
+    Bad,
+    Warning,
+    Dot,
+    Arrow,
+}
+
+/// `1234567` as people read it.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with a unit of 1,024: `3.4 MiB`.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terminal(out: bool, err: bool, env: &[(&str, &str)]) -> Terminal {
+        Terminal::of(false, out, err, |name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)))
+    }
+
+    #[test]
+    fn colour_only_on_a_terminal_and_never_against_no_color() {
+        let painted = |t: &Terminal| t.paint(Output::Progress, Style::Red, "x");
+        assert_eq!(painted(&terminal(true, true, &[])), "\x1b[1;31mx\x1b[0m");
+        assert_eq!(painted(&terminal(true, false, &[])), "x");
+        assert_eq!(painted(&terminal(true, true, &[("NO_COLOR", "1")])), "x");
+        assert_eq!(painted(&terminal(true, true, &[("NO_COLOR", "")])), "\x1b[1;31mx\x1b[0m");
+        assert_eq!(painted(&terminal(true, true, &[("TERM", "dumb")])), "x");
+    }
+
+    #[test]
+    fn glyphs_fall_back_to_ascii_by_the_first_locale_variable_that_is_set() {
+        let glyph = |env: &[(&str, &str)]| terminal(true, true, env).glyph(Glyph::Good);
+        assert_eq!(glyph(&[("LANG", "de_DE.UTF-8")]), "✓");
+        assert_eq!(glyph(&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")]), "ok");
+        assert_eq!(glyph(&[("LC_CTYPE", "C.utf8")]), "✓");
+        assert_eq!(glyph(&[]), "ok");
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_sizes_have_units() {
+        let numbers: Vec<String> = [0, 999, 1000, 1_234_567].into_iter().map(grouped).collect();
+        assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
+        let sizes: Vec<String> = [0, 1023, 1024, 3_565_158, 1 << 50].into_iter().map(bytes_text).collect();
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "3.4 MiB", "1024.0 TiB"]);
+    }
+}

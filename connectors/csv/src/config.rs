@@ -1,0 +1,244 @@
+//! What stands under `source: {csv_drops: …}` in a pipeline file. The reference and the JSON Schema come from here.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+use unbatch_api::ColumnType;
+use unbatch_api::config::{Period, Size};
+
+/// Files with separated values that are dropped into a folder; each row of each file exactly once.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CsvDropsConfig {
+    /// The folder: a path or a `file:` URL. A relative one starts at the folder of the pipeline file. Folders inside it are
+    /// not looked into.
+    pub url: String,
+    /// Which files, as a glob over the whole file name: `prices_*.csv`. Names that begin with a dot are never read.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// When a file counts as completely written.
+    #[serde(default)]
+    pub ready_when: ReadyWhen,
+    /// What happens to a file once its rows are committed: `keep`, `delete` or `{move_to: URL}`. A parked file always stays
+    /// where it is.
+    #[serde(default)]
+    pub after: After,
+    /// How the files are written.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// Types of columns. What is not declared here is text, never guessed. Every declared column must be in the file.
+    #[serde(default)]
+    pub columns: Vec<Column>,
+    /// What a file that cannot be read to its end does: `park` sets it aside as failed and goes on with the next one;
+    /// `stop` stops the pipeline.
+    #[serde(default)]
+    pub on_bad_file: OnBadFile,
+    /// What happens to a file that is delivered again under the same name with the same content.
+    #[serde(default)]
+    pub redelivered: Redelivered,
+    /// What makes two deliveries under one name the same: their `content`, or nothing (`delivery`: a new modification time is
+    /// a new file, whatever is in it).
+    #[serde(default)]
+    pub identity: Identity,
+    /// What happens when a file grows after it was read to its end: an `alarm` in status, or `continue` with what was
+    /// appended, when the old content is a prefix of the new and ended with a line break.
+    #[serde(default)]
+    pub on_growth: OnGrowth,
+    /// In which order files that are ready are read: by `name`, or `none` (as the file system lists them). One file at a time
+    /// is read in a split either way.
+    #[serde(default)]
+    pub order: FileOrder,
+    /// Into how many splits the files are shared, by a hash of their names. Fixed at the first start.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 128))]
+    pub splits: u32,
+    /// How often the folder is listed.
+    #[serde(default = "poll_default")]
+    pub poll: Period,
+    /// Longest record, in bytes. A file with a longer one is parked: as a rule a quote is missing.
+    #[serde(default = "record_default")]
+    pub record_max: Size,
+    /// Longest field, in bytes. A row with a longer one is rejected.
+    #[serde(default = "record_default")]
+    pub field_max: Size,
+}
+
+/// When a file counts as completely written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadyWhen {
+    /// Size and modification time did not change for this long, by our own clock. A guess: a writer may pause for longer.
+    /// Prefer writers that rename complete files into the folder, or a marker.
+    StableFor(Period),
+    /// A second file named like the first plus this ending is there and is not older: `prices.csv` with `prices.csv.done`.
+    Marker(String),
+}
+
+impl Default for ReadyWhen {
+    fn default() -> Self {
+        ReadyWhen::StableFor(Period(Duration::from_secs(1)))
+    }
+}
+
+/// What happens to a file once its rows are committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// It stays. Nothing is ever written into the folder.
+    #[default]
+    Keep,
+    /// It is deleted.
+    Delete,
+    /// It is moved into this folder, under a name that carries pipeline and digest; nothing there is ever overwritten.
+    MoveTo(String),
+}
+
+/// How the files are written.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dialect {
+    /// One ASCII character between fields.
+    pub delimiter: String,
+    /// One ASCII character around fields that hold delimiters, line breaks or quotes; doubled inside.
+    pub quote: String,
+    /// Only `utf-8` so far; a byte order mark is skipped.
+    pub encoding: String,
+    /// Words that mean NULL when they stand unquoted, besides the empty field. A quoted empty field is the empty string.
+    pub nulls: Vec<String>,
+    /// Whether the first record names the columns.
+    pub header: Header,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Dialect {
+            delimiter: ",".into(),
+            quote: "\"".into(),
+            encoding: "utf-8".into(),
+            nulls: Vec::new(),
+            header: Header::Present,
+        }
+    }
+}
+
+/// Whether the first record names the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Header {
+    /// Columns are found by name; their order in the file does not matter.
+    #[default]
+    Present,
+    /// Columns are found by position; undeclared ones are `c1`, `c2`, …
+    None,
+}
+
+/// One declared column.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name in the header; without a header, its name.
+    pub name: String,
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// A row in which it is NULL is rejected.
+    #[serde(default)]
+    pub required: bool,
+    /// How dates or times are written, in the notation of strftime: `%d.%m.%Y`. Default: ISO 8601.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// The zone of times that carry none: `UTC` (default) or a fixed offset such as `+01:00`.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// What stands before the fraction of a decimal or float.
+    #[serde(default)]
+    pub decimal_mark: DecimalMark,
+    /// More words that mean NULL, for this column only.
+    #[serde(default)]
+    pub nulls: Vec<String>,
+}
+
+/// What stands before the fraction of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum DecimalMark {
+    #[default]
+    #[serde(rename = ".")]
+    Point,
+    #[serde(rename = ",")]
+    Comma,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadFile {
+    /// Set it aside as failed with the reason; the next files go on.
+    #[default]
+    Park,
+    /// Stop the pipeline.
+    Stop,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Redelivered {
+    /// It is not read again; status shows a duplicate.
+    #[default]
+    Skip,
+    /// It is read again, whole.
+    Load,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Name and content.
+    #[default]
+    Content,
+    /// Name, size and modification time.
+    Delivery,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnGrowth {
+    /// Say so in status; the appended rows are not read.
+    #[default]
+    Alarm,
+    /// Read what was appended.
+    Continue,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileOrder {
+    /// By name; a file that is ready waits a bounded while for one with a smaller name that is still being written.
+    #[default]
+    Name,
+    /// As the file system lists them.
+    None,
+}
+
+impl Dialect {
+    /// Delimiter and quote as bytes. Only for a configuration that was validated; anything else falls back to `,` and `"`.
+    pub fn marks(&self) -> (u8, u8) {
+        (one_byte(&self.delimiter).unwrap_or(b','), one_byte(&self.quote).unwrap_or(b'"'))
+    }
+}
+
+/// The only byte of `text`, when it is one ASCII character that may separate or quote; `tab` and `\t` are a tab.
+pub fn one_byte(text: &str) -> Option<u8> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Some(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\r' | b'\n') => Some(*byte),
+        _ => None,
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+fn poll_default() -> Period {
+    Period(Duration::from_millis(250))
+}
+fn record_default() -> Size {
+    Size(16 << 20)
+}

@@ -1,0 +1,102 @@
+//! The header contract: which field of a record becomes which column.
+
+use super::column::ColumnPlan;
+use crate::config::{Column, CsvDropsConfig};
+use bytes::Bytes;
+use std::collections::HashSet;
+use std::sync::Arc;
+use unbatch_api::arrow::datatypes::{Field, Schema};
+use unbatch_api::{StreamName, StreamSchema};
+
+/// The columns of one file: declared ones in declared order, then what else the file has, as text, in its own order.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Fields that each record must have.
+    pub width: usize,
+    pub columns: Vec<ColumnPlan>,
+    pub schema: Arc<StreamSchema>,
+    /// The header as it stands in the file, without its line break; empty without a header. It goes in front of each rejected
+    /// row, so that the entry can be read alone and replayed whatever order the file's columns had.
+    pub header: Bytes,
+}
+
+/// A header that breaks the contract: the file is parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadHeader {
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl Layout {
+    /// By name, from the header's names.
+    pub fn by_name(config: &CsvDropsConfig, names: &[String], header: Bytes) -> Result<Self, BadHeader> {
+        let mut seen = HashSet::new();
+        for (i, name) in names.iter().enumerate() {
+            if name.is_empty() {
+                return bad("header_blank_column", format!("column {} of the header has no name", i + 1));
+            }
+            if !seen.insert(name) {
+                return bad("header_duplicate_column", format!("the header has column `{name}` twice"));
+            }
+        }
+        let mut columns = Vec::with_capacity(names.len());
+        for column in &config.columns {
+            match names.iter().position(|n| *n == column.name) {
+                Some(field) => columns.push(plan(column, field, config)?),
+                None => {
+                    return bad("header_missing_column", format!("the header has no column `{}`", column.name));
+                }
+            }
+        }
+        let declared: HashSet<&str> = config.columns.iter().map(|c| c.name.as_str()).collect();
+        let rest = names.iter().enumerate().filter(|(_, n)| !declared.contains(n.as_str()));
+        columns.extend(rest.map(|(i, name)| ColumnPlan::text(name.clone(), i, &config.dialect.nulls)));
+        Ok(Self { width: names.len(), schema: schema_of(&columns), columns, header })
+    }
+
+    /// By position; `found` is the number of fields of the file's first record.
+    pub fn by_position(config: &CsvDropsConfig, found: usize) -> Result<Self, BadHeader> {
+        let width = found.max(config.columns.len());
+        let mut columns = Vec::with_capacity(width);
+        for (field, column) in config.columns.iter().enumerate() {
+            columns.push(plan(column, field, config)?);
+        }
+        let rest = config.columns.len()..width;
+        columns.extend(rest.map(|i| ColumnPlan::text(format!("c{}", i + 1), i, &config.dialect.nulls)));
+        Ok(Self { width, schema: schema_of(&columns), columns, header: Bytes::new() })
+    }
+}
+
+/// The schema of the declared columns alone; what batches without any row carry before a file was seen.
+pub fn declared_schema(config: &CsvDropsConfig) -> Arc<StreamSchema> {
+    let fields: Vec<Field> = config.columns.iter().map(|c| c.column_type.field(&c.name, !c.required)).collect();
+    Arc::new(StreamSchema::new(Arc::new(Schema::new(fields)), vec![]))
+}
+
+/// The name of the file set: what `match` begins with, up to its first wildcard or dot (`prices_*.csv` is `prices`);
+/// without such a beginning, the last folder of `url`.
+pub fn stream_name(config: &CsvDropsConfig) -> StreamName {
+    let stem: &str = config.pattern.split(['*', '?', '[', '{', '.']).next().unwrap_or_default();
+    let stem = stem.trim_matches(|c: char| !c.is_alphanumeric());
+    if !stem.is_empty() {
+        return StreamName::new(stem);
+    }
+    let folder = config.url.trim_end_matches('/').rsplit(['/', ':']).find(|part| !part.trim_matches('.').is_empty());
+    StreamName::new(folder.unwrap_or("files"))
+}
+
+fn plan(column: &Column, field: usize, config: &CsvDropsConfig) -> Result<ColumnPlan, BadHeader> {
+    // `validate` has refused what cannot work; this only keeps the reason should it be reached
+    ColumnPlan::declared(column, field, &config.dialect.nulls)
+        .map_err(|message| BadHeader { code: "bad_column", message: format!("column `{}`: {message}", column.name) })
+}
+
+fn schema_of(columns: &[ColumnPlan]) -> Arc<StreamSchema> {
+    let fields: Vec<Field> = columns.iter().map(|c| c.column_type.field(&c.name, !c.required)).collect();
+    Arc::new(StreamSchema::new(Arc::new(Schema::new(fields)), vec![]))
+}
+
+fn bad<T>(code: &'static str, message: String) -> Result<T, BadHeader> {
+    Err(BadHeader { code, message })
+}
+

@@ -1,0 +1,9 @@
+//! From fields to Arrow columns, one column after the other.
+
+mod column;
+mod layout;
+pub mod number;
+pub mod temporal;
+
+pub use column::{Cells, ColumnPlan, Fault, Faults};
+pub use layout::{BadHeader, Layout, declared_schema, stream_name};

@@ -1,0 +1,217 @@
+//! The folder: what is in it, and which files are completely written.
+
+use crate::config::{CsvDropsConfig, ReadyWhen};
+use crate::file_stat::FileStat;
+use globset::{GlobBuilder, GlobMatcher};
+use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use unbatch_api::failpoint::sabotaged;
+use unbatch_api::names::murmur2;
+use unbatch_api::{Error, Reports, Result};
+
+/// How much longer than `stable_for` a file that is ready waits for one with a smaller name that is still being written.
+const HOLD_BACK: u32 = 10;
+pub const OWNER_PREFIX: &str = ".unbatch-owner-";
+
+/// Which names are data files, and of which split.
+#[derive(Clone, Debug)]
+pub struct Names {
+    matcher: GlobMatcher,
+    /// Ending of marker files; they are not data whatever `match` says.
+    marker: Option<String>,
+    split: u32,
+    splits: u32,
+}
+
+impl Names {
+    pub fn new(config: &CsvDropsConfig, split: u32) -> Result<Self> {
+        let marker = match &config.ready_when {
+            ReadyWhen::Marker(ending) => Some(ending.clone()),
+            ReadyWhen::StableFor(_) => None,
+        };
+        Ok(Self { matcher: matcher(&config.pattern)?, marker, split, splits: config.splits.max(1) })
+    }
+    /// Whether any split of this pipeline reads the file.
+    pub fn is_data(&self, name: &str) -> bool {
+        let is_marker = self.marker.as_ref().is_some_and(|ending| name.ends_with(ending.as_str()));
+        !name.starts_with('.') && !is_marker && self.matcher.is_match(name)
+    }
+    pub fn is_ours(&self, name: &str) -> bool {
+        let split = (murmur2(name.as_bytes()) & 0x7fff_ffff) % self.splits;
+        split == self.split && self.is_data(name)
+    }
+}
+
+pub fn matcher(pattern: &str) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
+    let glob = glob.map_err(|e| Error::misconfigured("reading `match` as a glob failed").code("U0261").caused_by(e))?;
+    Ok(glob.compile_matcher())
+}
+
+/// What a look into the folder found.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Data files of this split in the order of the file system.
+    pub files: Vec<(String, FileStat)>,
+    /// Data files of any split, by name.
+    pub data_names: Vec<String>,
+    /// Hidden files of ours or of other pipelines that may matter: owner markers and files that are being released.
+    pub hidden: Vec<String>,
+    /// Names that are not UTF-8 and so are nobody's.
+    pub unreadable_names: u64,
+}
+
+/// Lists the folder. Files that vanish meanwhile are not in it.
+pub fn list(folder: &Path, names: &Names, follow_links: bool) -> Result<Listing> {
+    let entries = std::fs::read_dir(folder).map_err(|e| folder_error(folder, e))?;
+    let mut listing = Listing::default();
+    for entry in entries {
+        let entry = entry.map_err(|e| folder_error(folder, e))?;
+        let Ok(name) = entry.file_name().into_string() else {
+            listing.unreadable_names += 1;
+            continue;
+        };
+        if name.starts_with('.') {
+            listing.hidden.push(name);
+        } else if names.is_data(&name) {
+            if names.is_ours(&name)
+                && let Some(stat) = look(&entry.path(), follow_links)?
+            {
+                listing.files.push((name.clone(), stat));
+            }
+            listing.data_names.push(name);
+        }
+    }
+    Ok(listing)
+}
+
+/// The stat of a regular file; `None` when there is none.
+pub fn look(path: &Path, follow_links: bool) -> Result<Option<FileStat>> {
+    let metadata = if follow_links { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
+    match metadata {
+        Ok(metadata) => Ok(metadata.is_file().then(|| FileStat::of(&metadata))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(file_error("looking at a file failed", path, e)),
+    }
+}
+
+/// Permission is the operator's to give; everything else may pass.
+pub fn file_error(attempted: &str, path: &Path, cause: std::io::Error) -> Error {
+    let error = match cause.kind() {
+        ErrorKind::PermissionDenied => Error::misconfigured(attempted)
+            .code("U0271")
+            .help("give the worker's user the right to read it, and to write the folder unless `after: keep`"),
+        _ => Error::transient(attempted).code("U0270"),
+    };
+    error.with("path", path.display()).caused_by(cause)
+}
+
+fn folder_error(folder: &Path, cause: std::io::Error) -> Error {
+    file_error("listing the folder failed", folder, cause)
+}
+
+/// When a file that is waited for was first seen as it is now, and at all.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    stat: FileStat,
+    since: Instant,
+    first: Instant,
+}
+
+/// Finds out which files are completely written, by looking again and again.
+#[derive(Debug)]
+pub struct Settling {
+    ready_when: ReadyWhen,
+    /// A ready file waits for smaller names.
+    in_order: bool,
+    seen: HashMap<String, Seen>,
+}
+
+/// A listing, judged.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Completely written, in the order in which they are to be read.
+    pub ready: Vec<(String, FileStat)>,
+    /// Not yet, by name.
+    pub waiting: Vec<String>,
+}
+
+impl Settling {
+    pub fn new(ready_when: ReadyWhen, in_order: bool) -> Self {
+        Self { ready_when, in_order, seen: HashMap::new() }
+    }
+
+    /// Judges the files of a listing that are not done. `folder` is for looking at markers.
+    pub fn judge(&mut self, folder: &Path, mut files: Vec<(String, FileStat)>, now: Instant) -> Result<Judged> {
+        if self.in_order {
+            files.sort_by(|a, b| a.0.cmp(&b.0));
+            if sabotaged("F1") {
+                files.reverse();
+            }
+        }
+        let mut seen = HashMap::with_capacity(files.len());
+        let mut judged = Judged::default();
+        let mut held_back = false;
+        for (name, stat) in files {
+            let known = self.seen.get(&name).copied();
+            let first = known.map_or(now, |k| k.first);
+            let since = known.filter(|k| k.stat.is_same_content(&stat)).map_or(now, |k| k.since);
+            let is_settled = self.is_settled(&folder.join(&name), &stat, now - since)? || sabotaged("file-unsettled");
+            seen.insert(name.clone(), Seen { stat, since, first });
+            if is_settled && !held_back {
+                judged.ready.push((name, stat));
+                continue;
+            }
+            if let ReadyWhen::StableFor(period) = &self.ready_when {
+                held_back |= self.in_order && !is_settled && now - first < period.0 * HOLD_BACK;
+            }
+            judged.waiting.push(name);
+        }
+        self.seen = seen;
+        Ok(judged)
+    }
+
+    /// How long a file must stand still; nothing when markers tell.
+    pub fn patience(&self) -> Duration {
+        match &self.ready_when {
+            ReadyWhen::StableFor(period) => period.0,
+            ReadyWhen::Marker(_) => Duration::ZERO,
+        }
+    }
+
+    fn is_settled(&self, path: &Path, stat: &FileStat, still_for: Duration) -> Result<bool> {
+        match &self.ready_when {
+            ReadyWhen::StableFor(period) => Ok(still_for >= period.0),
+            // a marker older than the file belongs to an earlier delivery under the same name
+            ReadyWhen::Marker(ending) => {
+                Ok(look(&marker_of(path, ending), true)?.is_some_and(|marker| marker.mtime >= stat.mtime))
+            }
+        }
+    }
+}
+
+/// `prices.csv` and `.done` make `prices.csv.done`.
+pub fn marker_of(path: &Path, ending: &str) -> PathBuf {
+    let mut marker = path.as_os_str().to_owned();
+    marker.push(ending);
+    PathBuf::from(marker)
+}
+
+/// Counts what is seen, for status. Names that were told once are not told again.
+#[derive(Debug, Default)]
+pub struct Told(BTreeMap<String, &'static str>);
+
+impl Told {
+    /// Gives a notice about `subject` unless it was the last one given about it.
+    pub fn once(&mut self, reports: &Reports, code: &'static str, subject: &str, message: &str) {
+        if self.0.insert(subject.to_owned(), code) != Some(code) {
+            reports.notice(code, subject, message);
+        }
+        // the list only saves repetition; it need not know all files for ever
+        if self.0.len() > 10_000 {
+            self.0.clear();
+        }
+    }
+}

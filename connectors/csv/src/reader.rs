@@ -1,0 +1,400 @@
+//! Reads one file from a place in it: pieces of bytes in, decoded blocks of rows out.
+
+use crate::config::{CsvDropsConfig, Header};
+use crate::decode::{BadHeader, Cells, Fault, Faults, Layout};
+use crate::digest::ContentDigest;
+use crate::position::Place;
+use crate::rejects::{self, Refused};
+use crate::scanner::{self, Block, Marks, Scanned, Wanted};
+use bytes::Bytes;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+use unbatch_api::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use unbatch_api::arrow::compute::filter;
+use unbatch_api::{Error, Result, StopAfter};
+
+/// A piece of a file: what is scanned at once, and so about the size of a batch.
+pub const PIECE_BYTES: usize = 1 << 20;
+/// How much of an unfinished record goes into the entry of a parked file.
+const HEAD_BYTES: usize = 1024;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Rows of one piece.
+pub struct Rows {
+    pub rows: RecordBatch,
+    pub lines: Vec<u64>,
+    pub bytes: Vec<u64>,
+    pub refused: Vec<Refused>,
+    /// Where the file stands after them.
+    pub through: Place,
+}
+
+/// The file cannot be read on: why, and where.
+#[derive(Clone, Debug)]
+pub struct BadFile {
+    pub code: &'static str,
+    pub message: String,
+    pub at: Place,
+    /// The beginning of what could not be read.
+    pub head: Bytes,
+}
+
+pub enum Step {
+    Rows(Rows),
+    /// The file was bad; rows read before it was found may come with it.
+    Bad(Option<Rows>, BadFile),
+    End,
+}
+
+/// How large the pieces are that a reader hands on.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+pub struct FileReader<R = File> {
+    source: R,
+    config: Arc<CsvDropsConfig>,
+    stop_after: StopAfter,
+    portion: Portion,
+    /// How far ahead to look for the end of a record; more than a portion only for a record that is larger.
+    look: usize,
+    marks: Marks,
+    /// `buffer[begin..end]` is read and not yet used; `begin` is at `place.byte`.
+    buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+    at_end: bool,
+    place: Place,
+    digest: ContentDigest,
+    rejected: u64,
+    layout: Option<Arc<Layout>>,
+    block: Block,
+}
+
+impl<R: Read + Seek> FileReader<R> {
+    /// Reads `source` from its beginning.
+    pub fn new(source: R, config: Arc<CsvDropsConfig>, stop_after: StopAfter, portion: Portion) -> Self {
+        let (delimiter, quote) = config.dialect.marks();
+        Self {
+            source,
+            config,
+            stop_after,
+            look: portion.bytes.max(1),
+            portion,
+            marks: Marks { delimiter, quote },
+            buffer: Vec::new(),
+            begin: 0,
+            end: 0,
+            at_end: false,
+            place: Place::START,
+            digest: ContentDigest::new(),
+            rejected: 0,
+            layout: None,
+            block: Block::default(),
+        }
+    }
+
+    /// Goes on at `place`, where the content so far has `digest` and `rejected` rows were refused. The header is read again.
+    pub fn resume(&mut self, place: Place, digest: ContentDigest, rejected: u64) -> Result<Option<BadFile>> {
+        if place == Place::START {
+            return Ok(None);
+        }
+        if let Some(bad) = self.begin_file()? {
+            return Ok(Some(bad));
+        }
+        let moved = self.source.seek(SeekFrom::Start(place.byte));
+        moved.map_err(|e| Error::transient("seeking in the file failed").code("U0270").caused_by(e))?;
+        (self.begin, self.end, self.at_end) = (0, 0, false);
+        (self.place, self.digest, self.rejected) = (place, digest, rejected);
+        Ok(None)
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+    pub fn digest(&self) -> &ContentDigest {
+        &self.digest
+    }
+    pub fn rejected(&self) -> u64 {
+        self.rejected
+    }
+    /// Known once the first step was made.
+    pub fn layout(&self) -> Option<&Arc<Layout>> {
+        self.layout.as_ref()
+    }
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// Decodes the next piece.
+    pub fn step(&mut self) -> Result<Step> {
+        if self.layout.is_none()
+            && let Some(bad) = self.begin_file()?
+        {
+            return Ok(Step::Bad(None, bad));
+        }
+        let Some(layout) = self.layout.clone() else { return Ok(Step::End) };
+        loop {
+            let window = self.look.min(self.end - self.begin);
+            let all = self.at_end && self.begin + window == self.end;
+            let scanned = self.scan(window, Some(layout.width));
+            if !self.block.is_empty() {
+                self.look = self.portion.bytes.max(1);
+                return self.rows(&layout, window, scanned);
+            }
+            self.use_up(&scanned);
+            if scanned.open_quote && !unbatch_api::failpoint::sabotaged("file-truncated") {
+                return Ok(Step::Bad(None, self.open_quote()));
+            }
+            if all {
+                self.use_rest();
+                return Ok(Step::End);
+            }
+            if let Some(bad) = self.more()? {
+                return Ok(Step::Bad(None, bad));
+            }
+        }
+    }
+
+    /// Takes the digest of what is left without decoding it, so that a parked file has its identity too.
+    pub fn read_out(&mut self) -> Result<String> {
+        self.use_rest();
+        while !self.at_end {
+            self.fill()?;
+            self.use_rest();
+        }
+        Ok(self.digest.so_far())
+    }
+
+    /// Finds the layout; what it takes from the file is the header, if there is one.
+    fn begin_file(&mut self) -> Result<Option<BadFile>> {
+        while self.end < 4 && !self.at_end {
+            self.fill()?;
+        }
+        if let Some((code, message)) = foreign(&self.buffer[..self.end]) {
+            return Ok(Some(self.bad(code, message)));
+        }
+        if self.buffer[..self.end].starts_with(BOM) {
+            self.digest.update(BOM);
+            self.begin = BOM.len();
+            self.place.byte = BOM.len() as u64;
+        }
+        loop {
+            let window = self.end - self.begin;
+            let scanned = self.scan_first(window);
+            if self.block.is_empty() {
+                if scanned.open_quote {
+                    return Ok(Some(self.open_quote()));
+                }
+                if self.at_end {
+                    // nothing but blank lines: no header, no rows
+                    self.use_rest();
+                    return Ok(None);
+                }
+                if let Some(bad) = self.more()? {
+                    return Ok(Some(bad));
+                }
+                continue;
+            }
+            return Ok(match self.lay_out() {
+                Ok(layout) => {
+                    self.layout = Some(Arc::new(layout));
+                    if self.config.dialect.header == Header::Present {
+                        self.use_up(&scanned);
+                    }
+                    None
+                }
+                Err(bad) => Some(self.bad(bad.code, bad.message)),
+            });
+        }
+    }
+
+    fn lay_out(&mut self) -> Result<Layout, BadHeader> {
+        let first_bad = self.block.misshapen.first();
+        if self.config.dialect.header == Header::None {
+            let found = self.block.fields.len();
+            let found = if first_bad.is_some() { self.config.columns.len().max(1) } else { found };
+            return Layout::by_position(&self.config, found);
+        }
+        if first_bad.is_some() {
+            let message = "the header has something other than a delimiter after a closing quote".into();
+            return Err(BadHeader { code: "header_bad_quote", message });
+        }
+        let data = &self.buffer[self.begin..self.end];
+        let mut scratch = Vec::new();
+        let mut names = Vec::with_capacity(self.block.fields.len());
+        for field in &self.block.fields {
+            let name = scanner::content(data, *field, self.marks.quote, &mut scratch);
+            let name = std::str::from_utf8(name)
+                .map_err(|_| BadHeader { code: "invalid_encoding", message: "the header is not UTF-8".into() })?;
+            names.push(name.to_owned());
+        }
+        let header = self.block.records.first().map(|r| &data[r.start as usize..r.end as usize]).unwrap_or_default();
+        Layout::by_name(&self.config, &names, Bytes::copy_from_slice(header))
+    }
+
+    /// Scans the first `window` bytes that are not used yet.
+    fn scan(&mut self, window: usize, width: Option<usize>) -> Scanned {
+        let wanted = Wanted {
+            width,
+            records_max: self.portion.rows.max(1),
+            field_max: self.config.field_max.0 as usize,
+            at_end: self.at_end && self.begin + window == self.end,
+        };
+        let data = &self.buffer[self.begin..self.begin + window];
+        scanner::scan(data, self.place.line, self.marks, wanted, &mut self.block)
+    }
+
+    fn scan_first(&mut self, window: usize) -> Scanned {
+        let wanted = Wanted { width: None, records_max: 1, field_max: usize::MAX, at_end: self.at_end };
+        let data = &self.buffer[self.begin..self.begin + window];
+        scanner::scan(data, self.place.line, self.marks, wanted, &mut self.block)
+    }
+
+    /// No whole record is in sight: looks further, or reads more. Bad when the record is too large.
+    fn more(&mut self) -> Result<Option<BadFile>> {
+        if self.look < self.end - self.begin {
+            self.look *= 2;
+            return Ok(None);
+        }
+        let record_max = (self.config.record_max.0 as usize).max(PIECE_BYTES);
+        if self.end - self.begin >= record_max {
+            let message = format!("a record has no end within {record_max} bytes; as a rule a quote is missing");
+            return Ok(Some(self.bad("record_too_large", message)));
+        }
+        self.fill()?;
+        Ok(None)
+    }
+
+    /// Reads on into the buffer, which grows up to the longest record.
+    fn fill(&mut self) -> Result<()> {
+        self.buffer.copy_within(self.begin..self.end, 0);
+        self.end -= self.begin;
+        self.begin = 0;
+        if self.buffer.len() < PIECE_BYTES {
+            self.buffer.resize(PIECE_BYTES, 0);
+        } else if self.end == self.buffer.len() {
+            self.buffer.resize(2 * self.buffer.len(), 0);
+        }
+        while self.end < self.buffer.len() && !self.at_end {
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Ok(0) => self.at_end = true,
+                Ok(n) => self.end += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::transient("reading the file failed").code("U0270").caused_by(e)),
+            }
+        }
+        Ok(())
+    }
+
+    fn use_up(&mut self, scanned: &Scanned) {
+        self.digest.update(&self.buffer[self.begin..self.begin + scanned.used]);
+        self.begin += scanned.used;
+        self.place.byte += scanned.used as u64;
+        self.place.line += scanned.lines;
+    }
+
+    fn use_rest(&mut self) {
+        self.digest.update(&self.buffer[self.begin..self.end]);
+        self.place.byte += (self.end - self.begin) as u64;
+        self.begin = self.end;
+    }
+
+    /// Decodes the block that was just scanned.
+    fn rows(&mut self, layout: &Arc<Layout>, window: usize, scanned: Scanned) -> Result<Step> {
+        let data = &self.buffer[self.begin..self.begin + window];
+        let used = &data[..scanned.used];
+        let cells = Cells {
+            data,
+            text: std::str::from_utf8(used).ok(),
+            block: &self.block,
+            width: layout.width,
+            quote: self.marks.quote,
+        };
+        let mut faults = Faults::default();
+        note_bytes_that_are_no_text(&cells, used, &mut faults);
+        let columns: Vec<ArrayRef> = layout.columns.iter().map(|c| c.decode(&cells, &mut faults)).collect();
+        let refused = rejects::in_order(&self.block, data, layout, self.place, &faults);
+        let seen = self.block.len() as u64;
+        let cut = rejects::first_passed(&self.stop_after, &refused, self.place.row, seen, self.rejected);
+        let kept = rejects::Kept::new(&self.block, faults, refused, self.place, cut);
+        let rows = assemble(layout, columns, kept.mask.as_ref())?;
+        self.rejected += kept.refused.len() as u64;
+        let bad = cut.map(|row| {
+            let message = format!("{} of {row} rows were rejected, more than stop_after allows", self.rejected);
+            BadFile { code: "too_many_rejected", message, at: kept.end, head: Bytes::new() }
+        });
+        match &bad {
+            None => {
+                self.place.row += seen;
+                self.use_up(&scanned);
+            }
+            Some(bad) => {
+                let used = (bad.at.byte - self.place.byte) as usize;
+                self.digest.update(&self.buffer[self.begin..self.begin + used]);
+                self.begin += used;
+                self.place = bad.at;
+            }
+        }
+        let rows = Rows { rows, lines: kept.lines, bytes: kept.bytes, refused: kept.refused, through: self.place };
+        Ok(match bad {
+            None => Step::Rows(rows),
+            Some(bad) => Step::Bad(Some(rows), bad),
+        })
+    }
+
+    fn open_quote(&self) -> BadFile {
+        self.bad("truncated_in_quotes", "the file ends inside a quoted field".into())
+    }
+
+    fn bad(&self, code: &'static str, message: String) -> BadFile {
+        let rest = &self.buffer[self.begin..self.end];
+        let head = Bytes::copy_from_slice(&rest[..rest.len().min(HEAD_BYTES)]);
+        BadFile { code, message, at: self.place, head }
+    }
+}
+
+/// What the file is when it is not text with separated values.
+fn foreign(head: &[u8]) -> Option<(&'static str, String)> {
+    let compressed = |name: &str| Some(("compressed", format!("the file is {name}; only plain files are read so far")));
+    match head {
+        [0x1f, 0x8b, ..] => compressed("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => compressed("zstd"),
+        [b'P', b'K', 3, 4, ..] => compressed("zip"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Some(("invalid_encoding", "the file is UTF-16; only UTF-8 is read so far".into()))
+        }
+        _ => None,
+    }
+}
+
+/// Rows that are not UTF-8 or hold a zero byte, found by record so that the row is refused whatever its columns are.
+fn note_bytes_that_are_no_text(cells: &Cells<'_>, used: &[u8], faults: &mut Faults) {
+    let has_zero = memchr::memchr(0, used).is_some();
+    if cells.text.is_some() && !has_zero {
+        return;
+    }
+    for (row, place) in cells.block.records.iter().enumerate() {
+        let record = &cells.data[place.start as usize..place.end as usize];
+        if std::str::from_utf8(record).is_err() {
+            faults.note(row, || Fault { code: "invalid_encoding", message: "the row is not UTF-8".into() });
+        } else if memchr::memchr(0, record).is_some() {
+            faults.note(row, || Fault { code: "zero_byte", message: "the row holds a zero byte".into() });
+        }
+    }
+}
+
+/// The batch of the columns, without the rows that `mask` leaves out.
+fn assemble(layout: &Layout, columns: Vec<ArrayRef>, mask: Option<&BooleanArray>) -> Result<RecordBatch> {
+    let wrong = |e| Error::bug("assembling a batch of rows failed").code("U0902").caused_by(e);
+    let columns = match mask {
+        None => columns,
+        Some(mask) => columns.iter().map(|c| filter(c, mask)).collect::<Result<_, _>>().map_err(wrong)?,
+    };
+    let rows = columns.first().map(|c| c.len());
+    let options = RecordBatchOptions::new().with_row_count(rows);
+    RecordBatch::try_new_with_options(layout.schema.fields().clone(), columns, &options).map_err(wrong)
+}

@@ -1,0 +1,208 @@
+//! Rejected rows: a compacted topic keyed by entry, written in the same transaction as everything else.
+
+use crate::destination::{RECORD_BYTES_DEFAULT, record_bytes_max};
+use crate::fence::blocking;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+use unbatch_api::quarantine::{QuarantineFilter, QuarantinePage, QuarantineReader};
+use unbatch_api::{CheckContext, Error, QuarantineEntry, RawRow, Result, async_trait};
+use unbatch_kafka_client::durability;
+use unbatch_kafka_client::{Admin, Cluster, NewTopic};
+
+/// Reading a page, or all ids.
+const READ: Duration = Duration::from_secs(120);
+/// Room for the parts of an entry that are not its raw bytes, and for what Kafka adds.
+const ENTRY_OVERHEAD: usize = 512;
+/// Entries whose ids are kept in memory while listing.
+const ENTRIES_MAX: usize = 2_000_000;
+
+/// The pipeline's quarantine topic.
+pub(crate) fn topic_name(place: &CheckContext) -> String {
+    match &place.quarantine_name {
+        Some(name) => name.clone(),
+        None => format!("{}.{}.quarantine", place.deployment, place.split.pipeline),
+    }
+}
+
+/// How it is made: kept without end, an entry that is written again replaces the old one, a tombstone takes it away.
+pub(crate) fn new_topic(name: &str, brokers: usize) -> NewTopic {
+    let mut config = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+    if brokers > 1 {
+        config.insert("min.insync.replicas".into(), "2".into());
+    }
+    NewTopic { name: name.to_owned(), partitions: 1, replication: brokers.clamp(1, 3) as u32, config }
+}
+
+/// Makes it when it is missing; returns the most bytes of an entry. Blocks.
+pub(crate) fn prepare(admin: &Admin, name: &str) -> Result<usize> {
+    let brokers = admin.brokers()?.ids.len();
+    if admin.topic(name)?.is_none() {
+        admin.create(&new_topic(name, brokers))?;
+    }
+    durability::check(admin, brokers, &[name])?;
+    Ok(record_bytes_max(admin, name)?.unwrap_or(RECORD_BYTES_DEFAULT))
+}
+
+/// The entry as it is stored, its raw bytes cut until it fits: escaping can make them six times as long.
+pub(crate) fn entry_value(mut entry: QuarantineEntry, bytes_max: usize) -> Vec<u8> {
+    loop {
+        let value = entry.to_json().to_string().into_bytes();
+        if value.len() + entry.id.len() + ENTRY_OVERHEAD <= bytes_max {
+            return value;
+        }
+        entry.raw = shorter(entry.raw);
+    }
+}
+
+fn shorter(raw: RawRow) -> RawRow {
+    let (head, length, sha256) = match raw {
+        RawRow::Bytes(bytes) => {
+            let length = bytes.len() as u64;
+            let sha256 = digest(&bytes);
+            (bytes, length, sha256)
+        }
+        RawRow::Cut { head, length, sha256 } => (head, length, sha256),
+        RawRow::Row(row) => return shorter(RawRow::Bytes(Bytes::from(row.to_string()))),
+    };
+    let half = head.slice(..head.len() / 2);
+    RawRow::Cut { head: half, length, sha256 }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Reads the entries page by page; a cursor is the offset of the page's last entry.
+pub(crate) struct TopicQuarantine {
+    admin: Arc<Admin>,
+    topic: String,
+    /// Offset of the last record of each entry; those that were taken away have none.
+    current: Option<Arc<HashMap<String, i64>>>,
+}
+
+impl TopicQuarantine {
+    /// Blocks.
+    pub fn open(place: &CheckContext) -> Result<Self> {
+        let admin = Arc::new(Cluster::of(place)?.admin()?);
+        Ok(Self { admin, topic: topic_name(place), current: None })
+    }
+}
+
+#[async_trait]
+impl QuarantineReader for TopicQuarantine {
+    async fn list(&mut self, filter: &QuarantineFilter, after: Option<&str>, limit: usize) -> Result<QuarantinePage> {
+        let from = match after.map(str::parse::<i64>) {
+            None => 0,
+            Some(Ok(offset)) => offset + 1,
+            Some(Err(e)) => {
+                return Err(Error::misconfigured("reading the cursor of a page failed").code("U0293").caused_by(e));
+            }
+        };
+        let (admin, topic, filter) = (self.admin.clone(), self.topic.clone(), filter.clone());
+        let known = self.current.clone().filter(|_| after.is_some());
+        let (current, page) = blocking(move || {
+            let current = match known {
+                Some(current) => current,
+                None => Arc::new(current_entries(&admin, &topic)?),
+            };
+            let page = read_page(&admin, &topic, &current, &filter, from, limit)?;
+            Ok((current, page))
+        })
+        .await?;
+        self.current = Some(current);
+        Ok(page)
+    }
+}
+
+/// The topic is compacted late and not at all while it is small: older records of an entry are still there.
+fn current_entries(admin: &Admin, topic: &str) -> Result<HashMap<String, i64>> {
+    let mut current = HashMap::new();
+    if admin.topic(topic)?.is_none() {
+        return Ok(current);
+    }
+    admin.read_visible(topic, 0, 0, READ, |record| {
+        if let Some(id) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) {
+            match record.value {
+                Some(_) => current.insert(id.to_owned(), record.offset),
+                None => current.remove(id),
+            };
+        }
+        if current.len() < ENTRIES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(current)
+}
+
+fn read_page(
+    admin: &Admin,
+    topic: &str,
+    current: &HashMap<String, i64>,
+    filter: &QuarantineFilter,
+    from: i64,
+    limit: usize,
+) -> Result<QuarantinePage> {
+    let mut page = QuarantinePage { entries: Vec::new(), next: None };
+    if current.is_empty() || limit == 0 {
+        return Ok(page);
+    }
+    let (mut last, mut failed) = (None, None);
+    admin.read_visible(topic, 0, from, READ, |record| {
+        let id = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+        let Some(value) = record.value.as_deref() else { return ControlFlow::Continue(()) };
+        if id.and_then(|id| current.get(id)) != Some(&record.offset) {
+            return ControlFlow::Continue(());
+        }
+        match QuarantineEntry::from_json(value) {
+            Ok(entry) if filter.matches(&entry) => {
+                // One more than asked for shows that there is a next page.
+                if page.entries.len() == limit {
+                    page.next = last.map(|offset: i64| offset.to_string());
+                    return ControlFlow::Break(());
+                }
+                page.entries.push(entry);
+                last = Some(record.offset);
+            }
+            Ok(_) => {}
+            Err(e) => {
+                failed = Some(Error::lost("reading a quarantine entry failed").code("U0294").with("offset", record.offset).caused_by(e));
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    match failed {
+        Some(error) => Err(error.with("topic", topic)),
+        None => Ok(page),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unbatch_api::{RejectedRow, RowOrigin, Stage, StreamName};
+
+    #[test]
+    fn an_entry_that_grows_by_escaping_is_cut_until_it_fits() {
+        let rejected = |raw| RejectedRow {
+            code: "c".into(),
+            message: "m".into(),
+            stage: Stage::Source,
+            stream: StreamName::new("s"),
+            origin: RowOrigin::Sequence { name: "s".into(), number: 1 },
+            raw,
+        };
+        let raw = vec![1_u8; 200_000];
+        let value = entry_value(rejected(RawRow::of(raw)).into_entry(1), 300_000);
+        assert!(value.len() <= 300_000, "{}", value.len());
+        let RawRow::Cut { head, length, sha256 } = QuarantineEntry::from_json(&value).unwrap().raw else {
+            panic!("not cut");
+        };
+        assert!(!head.is_empty() && head.len() < 200_000);
+        assert_eq!((length, sha256.len()), (200_000, 64));
+        let small = rejected(RawRow::of("x")).into_entry(1);
+        assert_eq!(QuarantineEntry::from_json(&entry_value(small.clone(), 300_000)).unwrap(), small);
+    }
+}

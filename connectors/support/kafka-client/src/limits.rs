@@ -1,0 +1,15 @@
+//! How long things may take, each by name.
+
+use std::time::Duration;
+
+/// Finding the cluster and one administrative request, retries included.
+pub const ADMIN: Duration = Duration::from_secs(30);
+/// One attempt of such a request; short, so that a wrong password is seen before [`ADMIN`] is over.
+pub const ATTEMPT: Duration = Duration::from_secs(5);
+/// Pause between two attempts.
+pub const PAUSE: Duration = Duration::from_millis(50);
+/// How long a refused login or handshake may last before it is taken for a wrong setting: a broker that has just started
+/// may not know its users yet.
+pub const REFUSED_LOGIN: Duration = Duration::from_secs(3);
+/// Making the internal topics and electing their leaders.
+pub const CREATE_TOPICS: Duration = Duration::from_secs(30);

@@ -1,0 +1,226 @@
+//! Reading topics with a known end, in no group, from given positions.
+
+use crate::admin::Admin;
+use crate::cluster::{Cluster, Purpose};
+use crate::context::ClientLog;
+use crate::failure::{Refusal, rides_out};
+use crate::ffi::EndOf;
+use crate::limits;
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use unbatch_api::{Error, Result};
+
+/// One record, copied out of the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Bytes>,
+    /// `None`: a tombstone.
+    pub value: Option<Bytes>,
+    pub headers: Vec<(String, Option<Bytes>)>,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Record {
+    /// The value of the first header of that name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(key, _)| key == name)?.1.as_deref()
+    }
+}
+
+/// Where to start in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Earliest,
+    Latest,
+    Offset(i64),
+}
+
+/// Reads some partitions on and on. Only committed records unless told otherwise.
+pub struct TopicReader {
+    consumer: BaseConsumer<ClientLog>,
+    log: ClientLog,
+    brokers: String,
+}
+
+impl TopicReader {
+    /// Starts reading `partitions`. Offsets that are gone are an error of the first `next`, never skipped.
+    pub fn open(cluster: &Arc<Cluster>, partitions: &[(&str, i32, Start)], committed_only: bool) -> Result<Self> {
+        let log = ClientLog::default();
+        let mut config = cluster.config(Purpose::Reader);
+        config
+            // librdkafka takes partitions only with a group's name; nothing is ever committed under it.
+            .set("group.id", "unbatch-reader")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", if committed_only { "read_committed" } else { "read_uncommitted" });
+        let consumer: BaseConsumer<ClientLog> = cluster.client(&config, log.clone())?;
+        let mut list = TopicPartitionList::new();
+        let attempted = "starting to read a topic failed";
+        for (topic, partition, start) in partitions {
+            let offset = match start {
+                Start::Earliest => Offset::Beginning,
+                Start::Latest => Offset::End,
+                Start::Offset(n) => Offset::Offset(*n),
+            };
+            list.add_partition_offset(topic, *partition, offset)
+                .map_err(|e| Refusal::from(e).into_error(attempted).with("topic", topic))?;
+        }
+        consumer.assign(&list).map_err(|e| Refusal::from(e).into_error(attempted))?;
+        Ok(Self { consumer, log, brokers: cluster.brokers().to_owned() })
+    }
+
+    /// The next record, or `None` when none came within `wait`.
+    pub fn next(&mut self, wait: Duration) -> Result<Option<Record>> {
+        let deadline = Instant::now() + wait;
+        loop {
+            match self.step(deadline.saturating_duration_since(Instant::now()))? {
+                Step::Record(record) => return Ok(Some(record)),
+                Step::End(_) | Step::Nothing if Instant::now() >= deadline => return Ok(None),
+                Step::End(_) | Step::Nothing => {}
+            }
+        }
+    }
+
+    fn step(&self, wait: Duration) -> Result<Step> {
+        match self.consumer.poll(wait) {
+            None => match self.log.refused_login() {
+                Some(refused) => Err(self.failed(refused)),
+                None => Ok(Step::Nothing),
+            },
+            Some(Ok(message)) => Ok(Step::Record(Record::from(&message))),
+            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Step::End(partition)),
+            // The group is only a name here, so a missing right to it does not matter.
+            Some(Err(e)) if rides_out(&e) || e.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {
+                Ok(Step::Nothing)
+            }
+            Some(Err(e)) => Err(self.failed(Refusal::from(e))),
+        }
+    }
+
+    fn failed(&self, refusal: Refusal) -> Error {
+        let attempted = "reading a topic failed";
+        let error = match refusal.code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => {
+                Error::lost(attempted).code("U0260").caused_by(refusal)
+            }
+            _ => refusal.into_error(attempted),
+        };
+        error.with("brokers", &self.brokers)
+    }
+}
+
+enum Step {
+    Record(Record),
+    End(#[expect(dead_code, reason = "one partition at a time so far")] i32),
+    Nothing,
+}
+
+impl Admin {
+    /// Hands each committed record of a partition from offset `from` to `each`, up to the end as uncommitted readers see it
+    /// now; returns that end. A transaction that is open below the end is waited for, so that nothing committed can be
+    /// missed; Transient after `limit`.
+    pub fn read_settled(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        limit: Duration,
+        each: impl FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<i64> {
+        let deadline = Instant::now() + limit;
+        let end = self.offset(topic, partition, EndOf::Uncommitted)?;
+        loop {
+            let visible = self.offset(topic, partition, EndOf::Committed)?;
+            if visible >= end {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::transient("waiting for an open transaction failed")
+                    .code("U0261")
+                    .with("topic", topic)
+                    .with("partition", partition)
+                    .help("another producer left a transaction open; the broker ends it after that producer's time-out"));
+            }
+            std::thread::sleep(limits::PAUSE);
+        }
+        self.read_range(topic, partition, from, end, deadline, each)?;
+        Ok(end)
+    }
+
+    /// As [`Admin::read_settled`], up to the end as committed readers see it now, waiting for nobody.
+    pub fn read_visible(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        limit: Duration,
+        each: impl FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<i64> {
+        let deadline = Instant::now() + limit;
+        let end = self.offset(topic, partition, EndOf::Committed)?;
+        self.read_range(topic, partition, from, end, deadline, each)?;
+        Ok(end)
+    }
+
+    /// Everything below `end` is visible already, so the end that a committed consumer reports is not before it.
+    fn read_range(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        end: i64,
+        deadline: Instant,
+        mut each: impl FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let start = self.offset(topic, partition, EndOf::Start)?.max(from);
+        if start >= end {
+            return Ok(());
+        }
+        let reader = TopicReader::open(self.cluster(), &[(topic, partition, Start::Offset(start))], true)?;
+        loop {
+            match reader.step(Duration::from_millis(100)).map_err(|e| e.with("topic", topic))? {
+                Step::End(_) => return Ok(()),
+                Step::Nothing if Instant::now() >= deadline => {
+                    return Err(Error::transient("reading a topic to its end took too long")
+                        .code("U0262")
+                        .with("topic", topic)
+                        .with("partition", partition));
+                }
+                Step::Nothing => {}
+                Step::Record(record) => {
+                    let offset = record.offset;
+                    if offset >= end || each(record).is_break() || offset + 1 >= end {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl From<&BorrowedMessage<'_>> for Record {
+    fn from(message: &BorrowedMessage<'_>) -> Record {
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        Record {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(Bytes::copy_from_slice),
+            value: message.payload().map(Bytes::copy_from_slice),
+            headers: headers.map(|h| (h.key.to_owned(), h.value.map(Bytes::copy_from_slice))).collect(),
+            timestamp_ms: message.timestamp().to_millis(),
+        }
+    }
+}
