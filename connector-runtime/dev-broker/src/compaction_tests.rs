@@ -185,3 +185,22 @@ fn a_producer_that_was_idle_for_a_day_is_forgotten_unless_its_transaction_is_ope
     let known: Vec<i64> = state.history("t", 0).unwrap().producers.keys().copied().collect();
     assert_eq!(known, [open.producer_id]);
 }
+
+/// Kafka would keep up to a gibibyte until it closes a segment; this one holds everything in memory.
+#[test]
+fn a_state_topic_with_default_settings_stays_small() {
+    let mut state = state_with("t", &[("cleanup.policy", "compact")]);
+    let mut producer = Producer::init(&mut state, "x");
+    let value = "v".repeat(500_000);
+    for round in 0..100 {
+        let value = format!("{round}{value}");
+        producer.transact(&mut state, "t", &[("state", Some(&value))], true);
+        cleaner::clean(&mut state);
+    }
+    let stored = state.partition("t", 0).unwrap();
+    assert!(stored.size_bytes() < 20_000_000, "{} bytes", stored.size_bytes());
+    assert_eq!((stored.log_start_offset, stored.high_watermark), (0, 200));
+    let last = left(&state).pop().unwrap();
+    assert_eq!(last.0, 198);
+    assert!(last.2.unwrap().starts_with("99v"));
+}

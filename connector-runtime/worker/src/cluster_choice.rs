@@ -57,9 +57,11 @@ pub(crate) fn settle(setup: &mut Setup, globals: &Globals, want: Want) -> Result
 fn choose(flag: Option<&str>, variable: Option<&str>, found: Found, in_file: bool, want: Want) -> Result<Choice> {
     let asked_for_dev = want == Want::Look { dev: true };
     match (flag, variable, found) {
-        (Some(flag), _, _) if flag.trim().is_empty() => Err(Error::misconfigured("reading --brokers failed, it is empty")
-            .code("U0733")
-            .help("give host:port, such as --brokers 127.0.0.1:9092")),
+        (Some(flag), _, _) if flag.trim().is_empty() => {
+            Err(Error::misconfigured("reading --brokers failed, it is empty")
+                .code("U0733")
+                .help("give host:port, such as --brokers 127.0.0.1:9092"))
+        }
         (Some(flag), _, _) => Ok(Choice::Given(flag.trim().to_owned())),
         (None, Some(variable), _) if !asked_for_dev => Ok(Choice::Given(variable.trim().to_owned())),
         (None, _, Found::Running(address)) => Ok(Choice::Running(address)),

@@ -46,7 +46,12 @@ pub const CODES: &[CodeEntry] = &[
         "`memory.limit` is shared out over the pipelines, and none can work with less than its smallest share.",
         "Give 64MiB or more for each pipeline.",
     ),
-    ("U0720", "there is no such path", "The path that was given leads nowhere.", "Check its spelling and the current folder."),
+    (
+        "U0720",
+        "there is no such path",
+        "The path that was given leads nowhere.",
+        "Check its spelling and the current folder.",
+    ),
     (
         "U0721",
         "there is no pipeline file",
@@ -92,15 +97,30 @@ pub const CODES: &[CodeEntry] = &[
         "Nothing listens at the address of the HTTP API, or what listens is no worker.",
         "Start `unbatch run`, or name its address with --http.",
     ),
-    ("U0742", "the worker does not run this pipeline", "The name is not in its status.", "`unbatch status` lists what it runs."),
-    ("U0743", "there is no such connector", "This binary was built without it.", "`unbatch connectors` lists those it has."),
+    (
+        "U0742",
+        "the worker does not run this pipeline",
+        "The name is not in its status.",
+        "`unbatch status` lists what it runs.",
+    ),
+    (
+        "U0743",
+        "there is no such connector",
+        "This binary was built without it.",
+        "`unbatch connectors` lists those it has.",
+    ),
     (
         "U0750",
         "not a place to begin reading",
         "`--from` takes start, end, an offset or a time.",
         "Write a time as 2026-11-23T04:00:00Z.",
     ),
-    ("U0751", "there is no such topic", "The cluster has no topic of this name, or this user may not see it.", "`unbatch topics list --all` shows those it has."),
+    (
+        "U0751",
+        "there is no such topic",
+        "The cluster has no topic of this name, or this user may not see it.",
+        "`unbatch topics list --all` shows those it has.",
+    ),
     (
         "U0760",
         "changing positions needs consent",
@@ -126,7 +146,12 @@ pub const CODES: &[CodeEntry] = &[
         "A signal ended `run --once` before everything that was there had been taken. What was committed stays.",
         "Run it again; it goes on where it stopped.",
     ),
-    ("U0773", "not the name of a pipeline", "--accept-change takes the name of a pipeline.", "Write it as it stands in the pipeline's file."),
+    (
+        "U0773",
+        "not the name of a pipeline",
+        "--accept-change takes the name of a pipeline.",
+        "Write it as it stands in the pipeline's file.",
+    ),
     (
         "U0780",
         "the demo could not be played",

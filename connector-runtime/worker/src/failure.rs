@@ -43,9 +43,7 @@ impl Failure {
         match self {
             Failure::Files { .. } => Exit::Misconfigured,
             Failure::Error(error) => Exit::from(error.kind()),
-            Failure::Pipelines(list) => {
-                list.iter().map(|(_, e)| Exit::from(e.kind())).fold(Exit::Good, Exit::worse)
-            }
+            Failure::Pipelines(list) => list.iter().map(|(_, e)| Exit::from(e.kind())).fold(Exit::Good, Exit::worse),
             Failure::ReaderGone => Exit::Good,
         }
     }

@@ -26,9 +26,7 @@ pub(crate) fn start(format: LogFormat, beside: Beside, terminal: &Terminal) {
     // a second call leaves the first one's setting, which is what a library user wants
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => {
-            builder.with_ansi(terminal.has_colour(Output::Progress)).with_target(false).try_init()
-        }
+        LogFormat::Text => builder.with_ansi(terminal.has_colour(Output::Progress)).with_target(false).try_init(),
     };
 }
 
@@ -36,7 +34,9 @@ pub(crate) fn start(format: LogFormat, beside: Beside, terminal: &Terminal) {
 fn default_level(format: LogFormat, beside: Beside) -> &'static str {
     match (format, beside) {
         (LogFormat::Json, _) | (_, Beside::Nothing) => "info,librdkafka=warn",
-        (LogFormat::Text, Beside::Messages) => "warn,librdkafka=off,unbatch_engine::supervisor=off,unbatch_engine::run=off",
+        (LogFormat::Text, Beside::Messages) => {
+            "warn,librdkafka=off,unbatch_engine::supervisor=off,unbatch_engine::run=off"
+        }
     }
 }
 

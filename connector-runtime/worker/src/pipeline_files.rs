@@ -49,7 +49,12 @@ pub(crate) fn find(paths: &[PathBuf], runtime_file: Option<&Path>) -> Outcome<Ve
 }
 
 /// The pipeline of that name; it stands in the file of that name, so that no other file is read.
-pub(crate) fn find_one(name: &str, paths: &[PathBuf], runtime: Option<&Path>, registry: &Registry) -> Outcome<PipelineSpec> {
+pub(crate) fn find_one(
+    name: &str,
+    paths: &[PathBuf],
+    runtime: Option<&Path>,
+    registry: &Registry,
+) -> Outcome<PipelineSpec> {
     let files = find(paths, runtime)?;
     let stem = |file: &Path| file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(file) = files.iter().find(|file| stem(file) == name) else {

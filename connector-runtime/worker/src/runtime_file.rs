@@ -211,9 +211,10 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_found_at_once_with_its_place() {
-        assert_eq!(codes("deployment: Shop\nmemory: {limit: 1MiB}\nhttp: {listen: \"0.0.0.0:80\"}\n"), [
-            "U0712", "U0713", "U0710"
-        ]);
+        assert_eq!(
+            codes("deployment: Shop\nmemory: {limit: 1MiB}\nhttp: {listen: \"0.0.0.0:80\"}\n"),
+            ["U0712", "U0713", "U0710"]
+        );
         let found = read_text("deployment: shop\nmemry: {limit: 64MiB}\n").err().unwrap();
         let first = found.iter().next().unwrap();
         assert_eq!(first.span.map(|s| (s.line, s.column)), Some((2, 1)));

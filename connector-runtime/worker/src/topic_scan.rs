@@ -53,10 +53,9 @@ impl From {
         if let Ok(date) = text.parse::<NaiveDate>() {
             return Ok(From::Time(midnight(date)));
         }
-        Err(Error::misconfigured("reading --from failed")
-            .code("U0750")
-            .with("from", text)
-            .help("write start, end, an offset, a date like 2026-11-23 (UTC), or a time like 2026-11-23T04:00:00+01:00"))
+        Err(Error::misconfigured("reading --from failed").code("U0750").with("from", text).help(
+            "write start, end, an offset, a date like 2026-11-23 (UTC), or a time like 2026-11-23T04:00:00+01:00",
+        ))
     }
 }
 
@@ -161,7 +160,11 @@ fn offsets_at(
     }
     let found = consumer.offsets_for_times(times, TIME_LOOKUP_MAX).map_err(failed)?;
     // a partition without a record that young has no offset here and is read from its end
-    Ok(found.elements().iter().filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|o| *o >= 0)?))).collect())
+    Ok(found
+        .elements()
+        .iter()
+        .filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|o| *o >= 0)?)))
+        .collect())
 }
 
 fn no_such_topic(admin: &Admin, topic: &str) -> Error {

@@ -53,10 +53,6 @@ impl Mark {
         Some(Parsed { name: format!("{stem}{extension}"), generation, digest: digest.into() })
     }
 
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// Delivery F3: a file that this generation archived is in the ledger, since it is moved only after the commit. One that is
     /// not means that the sink has lost commits.
     pub fn check_archive(&self, archive: &Path, known: &HashSet<&str>) -> Result<()> {
@@ -81,7 +77,7 @@ impl Mark {
             return Ok(());
         }
         Err(Error::lost("comparing the archive with the ledger failed: a file was archived that is not recorded as done")
-            .code("U0273")
+            .code("U0223")
             .with("file", folder.join(name).display())
             .help(
                 "the sink has lost commits (restored from a backup, failed over?): restore it, or move the archived files \

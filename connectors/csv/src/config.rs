@@ -217,6 +217,13 @@ pub enum FileOrder {
     None,
 }
 
+impl CsvDropsConfig {
+    /// Symbolic links are read only where files are kept: moving one would move the link and not the file.
+    pub fn follows_links(&self) -> bool {
+        self.after == After::Keep
+    }
+}
+
 impl Dialect {
     /// Delimiter and quote as bytes. Only for a configuration that was validated; anything else falls back to `,` and `"`.
     pub fn marks(&self) -> (u8, u8) {

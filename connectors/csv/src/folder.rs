@@ -46,7 +46,7 @@ impl Names {
 
 pub fn matcher(pattern: &str) -> Result<GlobMatcher> {
     let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
-    let glob = glob.map_err(|e| Error::misconfigured("reading `match` as a glob failed").code("U0261").caused_by(e))?;
+    let glob = glob.map_err(|e| Error::misconfigured("reading `match` as a glob failed").code("U0211").caused_by(e))?;
     Ok(glob.compile_matcher())
 }
 
@@ -101,9 +101,9 @@ pub fn look(path: &Path, follow_links: bool) -> Result<Option<FileStat>> {
 pub fn file_error(attempted: &str, path: &Path, cause: std::io::Error) -> Error {
     let error = match cause.kind() {
         ErrorKind::PermissionDenied => Error::misconfigured(attempted)
-            .code("U0271")
+            .code("U0221")
             .help("give the worker's user the right to read it, and to write the folder unless `after: keep`"),
-        _ => Error::transient(attempted).code("U0270"),
+        _ => Error::transient(attempted).code("U0220"),
     };
     error.with("path", path.display()).caused_by(cause)
 }
@@ -134,8 +134,8 @@ pub struct Settling {
 pub struct Judged {
     /// Completely written, in the order in which they are to be read.
     pub ready: Vec<(String, FileStat)>,
-    /// Not yet, by name.
-    pub waiting: Vec<String>,
+    /// Not yet: names, and for how long they have been waited for.
+    pub waiting: Vec<(String, Duration)>,
 }
 
 impl Settling {
@@ -143,8 +143,15 @@ impl Settling {
         Self { ready_when, in_order, seen: HashMap::new() }
     }
 
-    /// Judges the files of a listing that are not done. `folder` is for looking at markers.
-    pub fn judge(&mut self, folder: &Path, mut files: Vec<(String, FileStat)>, now: Instant) -> Result<Judged> {
+    /// Judges the files of a listing that are not done. `folder` is for looking at markers; `hold_back`: a ready file may wait
+    /// for smaller names.
+    pub fn judge(
+        &mut self,
+        folder: &Path,
+        mut files: Vec<(String, FileStat)>,
+        now: Instant,
+        hold_back: bool,
+    ) -> Result<Judged> {
         if self.in_order {
             files.sort_by(|a, b| a.0.cmp(&b.0));
             if sabotaged("F1") {
@@ -165,9 +172,9 @@ impl Settling {
                 continue;
             }
             if let ReadyWhen::StableFor(period) = &self.ready_when {
-                held_back |= self.in_order && !is_settled && now - first < period.0 * HOLD_BACK;
+                held_back |= hold_back && self.in_order && !is_settled && now - first < period.0 * HOLD_BACK;
             }
-            judged.waiting.push(name);
+            judged.waiting.push((name, now - first));
         }
         self.seen = seen;
         Ok(judged)
@@ -178,6 +185,13 @@ impl Settling {
         match &self.ready_when {
             ReadyWhen::StableFor(period) => period.0,
             ReadyWhen::Marker(_) => Duration::ZERO,
+        }
+    }
+
+    pub fn why_waiting(&self) -> &'static str {
+        match &self.ready_when {
+            ReadyWhen::StableFor(_) => "is not read yet: it is still being written",
+            ReadyWhen::Marker(_) => "is not read yet: its marker is missing or older than the file",
         }
     }
 

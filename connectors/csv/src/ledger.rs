@@ -100,25 +100,14 @@ impl Ledger {
         self.pages.values().flat_map(|page| &page.files)
     }
 
-    pub fn len(&self) -> usize {
-        self.pages.values().map(|page| page.files.len()).sum()
-    }
-
     pub fn next_seq(&self) -> u64 {
         self.seq + 1
     }
 
     /// Adds a finished file; gives the note that changed.
     pub fn add(&mut self, entry: Entry) -> Result<(NoteKey, Bytes)> {
-        let bucket = bucket(&entry.path);
-        let last = self.pages.range((bucket, 0)..=(bucket, u32::MAX)).next_back();
-        let number = match last {
-            Some((id, page)) if page.bytes + entry_bytes(&entry) > PAGE_BYTES => id.1 + 1,
-            Some((id, _)) => id.1,
-            None => 0,
-        };
-        self.put((bucket, number), entry);
-        self.note((bucket, number))
+        let page = self.put_last(entry);
+        self.note(page)
     }
 
     /// Changes the entry with this `seq`; gives the note that changed. `None`: there is no such entry.
@@ -127,6 +116,7 @@ impl Ledger {
             let entry = self.pages.get_mut(id).and_then(|page| page.files.get_mut(*at));
             if let Some(entry) = entry.filter(|e| e.seq == seq) {
                 to(entry);
+                self.seq = self.seq.max(entry.seq);
                 let id = *id;
                 return self.note(id).map(Some);
             }
@@ -134,15 +124,26 @@ impl Ledger {
         Ok(None)
     }
 
-    /// All notes, for a checkpoint that is rewritten as a whole, without the files for which `drop` is true.
-    pub fn notes_without(&self, drop: impl Fn(&Entry) -> bool) -> Result<BTreeMap<NoteKey, Bytes>> {
-        let mut kept = Ledger::default();
-        let mut notes = BTreeMap::new();
-        for entry in self.files().filter(|e| !drop(e)) {
-            let (key, bytes) = kept.add(entry.clone())?;
-            notes.insert(key, bytes);
+    /// All notes of a ledger of these files, for a checkpoint that is rewritten as a whole.
+    pub fn notes_of(files: impl IntoIterator<Item = Entry>) -> Result<Vec<(NoteKey, Bytes)>> {
+        let mut ledger = Ledger::default();
+        for entry in files {
+            ledger.put_last(entry);
         }
-        Ok(notes)
+        ledger.pages.keys().map(|id| ledger.note(*id)).collect()
+    }
+
+    /// Puts a new entry on the last page of its bucket, or on a new one.
+    fn put_last(&mut self, entry: Entry) -> PageId {
+        let bucket = bucket(&entry.path);
+        let last = self.pages.range((bucket, 0)..=(bucket, u32::MAX)).next_back();
+        let number = match last {
+            Some((id, page)) if page.bytes + entry_bytes(&entry) > PAGE_BYTES => id.1 + 1,
+            Some((id, _)) => id.1,
+            None => 0,
+        };
+        self.put((bucket, number), entry);
+        (bucket, number)
     }
 
     fn put(&mut self, id: PageId, entry: Entry) {
@@ -196,7 +197,7 @@ pub fn is_ledger_key(key: &NoteKey) -> bool {
 }
 
 fn decode(key: &NoteKey, bytes: &[u8]) -> Result<Vec<Entry>> {
-    let lost = |what: &str| Error::lost(what).code("U0275").with("note", key);
+    let lost = |what: &str| Error::lost(what).code("U0225").with("note", key);
     let page: PageV1 =
         serde_json::from_slice(bytes).map_err(|e| lost("reading a page of the ledger failed").caused_by(e))?;
     if page.v != 1 {
@@ -263,12 +264,13 @@ mod tests {
         }
         assert!(checkpoint.notes.len() > 2);
         let again = Ledger::read(&checkpoint).unwrap();
-        assert_eq!((again.len(), again.of("stock.csv").count()), (600, 300));
+        assert_eq!((again.files().count(), again.of("stock.csv").count()), (600, 300));
         assert_eq!(again.of("stock.csv").last(), ledger.of("stock.csv").last());
         let committed = CommittedLedger::new(&checkpoint);
         assert_eq!(committed.of(&"\"".repeat(250)).unwrap().len(), 300);
         assert!(committed.of("other.csv").unwrap().is_empty());
-        assert_eq!(again.notes_without(|e| e.path == "stock.csv").unwrap().len(), ledger.pages.len() - 3);
+        let notes = Ledger::notes_of(again.files().cloned()).unwrap();
+        assert_eq!(notes.into_iter().collect::<BTreeMap<_, _>>(), checkpoint.notes);
     }
 
     #[test]

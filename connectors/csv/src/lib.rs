@@ -1,13 +1,29 @@
-//! CSV files dropped into a folder.
-#![allow(dead_code)]
+//! CSV files dropped into a folder, each row of each file exactly once.
+//!
+//! [`CsvDrops`] is the connector. A thread lists the folder, waits until files are complete, finds records in their bytes
+//! ([`scanner`]) and decodes them column by column into Arrow; which files are done is kept in a ledger that is committed with
+//! the rows. What happens to files that are late, repeated, rewritten, grown or broken stands in the README.
+
+mod archive;
 pub mod config;
+mod connector;
 mod decode;
 mod digest;
 mod file_stat;
+mod folder;
 mod ledger;
 mod location;
 mod notes;
+mod offsets;
+mod owner;
 mod position;
 mod reader;
 mod rejects;
-mod scanner;
+mod release;
+mod replay;
+pub mod scanner;
+mod source;
+mod validate;
+
+pub use config::CsvDropsConfig;
+pub use connector::CsvDrops;

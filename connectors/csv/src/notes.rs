@@ -44,10 +44,6 @@ pub fn open_key(id: &str) -> NoteKey {
     NoteKey::from(format!("{OPEN_PREFIX}{id}"))
 }
 
-pub fn is_open_key(key: &NoteKey) -> bool {
-    key.as_str().starts_with(OPEN_PREFIX)
-}
-
 impl OpenNote {
     pub fn encode(&self) -> Result<Bytes> {
         let text = serde_json::to_vec(self);
@@ -61,7 +57,7 @@ pub fn open_files(checkpoint: &Checkpoint) -> Result<Vec<OpenFile>> {
     for (part, position) in &checkpoint.parts {
         let lost = |what: &str| {
             let help = "this checkpoint was not written by csv_drops as a whole; see `unbatch offsets get`";
-            Error::lost(what).code("U0275").with("part", part).help(help)
+            Error::lost(what).code("U0225").with("part", part).help(help)
         };
         let id = id_in(part).ok_or_else(|| lost("reading the checkpoint failed: a part is no file"))?;
         let note = checkpoint.note(&open_key(id));

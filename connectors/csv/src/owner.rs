@@ -77,7 +77,7 @@ impl Owner {
 
 fn conflict(other: &Owner, both: Option<&String>, marker: &Path) -> Error {
     let error = Error::misconfigured("claiming the files of the folder failed: another pipeline takes them away")
-        .code("U0266")
+        .code("U0216")
         .with("deployment", &other.deployment)
         .with("pipeline", &other.pipeline)
         .with("marker", marker.display());
@@ -93,7 +93,7 @@ fn conflict(other: &Owner, both: Option<&String>, marker: &Path) -> Error {
 
 fn unreadable(path: &PathBuf) -> Error {
     Error::misconfigured("reading an owner marker failed")
-        .code("U0266")
+        .code("U0216")
         .with("marker", path.display())
         .help("if no pipeline uses it, remove the file")
 }

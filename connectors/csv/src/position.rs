@@ -33,7 +33,7 @@ impl Place {
         match (number("row"), number("line"), number("byte")) {
             (Some(row), Some(line), Some(byte)) => Ok(Place { row, line, byte }),
             _ => Err(Error::lost("reading the position of a file failed")
-                .code("U0275")
+                .code("U0225")
                 .with("position", position)
                 .help("it was not written by this connector; `unbatch offsets set` can forget the file")),
         }

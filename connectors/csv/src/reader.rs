@@ -18,6 +18,8 @@ use unbatch_api::{Error, Result, StopAfter};
 pub const PIECE_BYTES: usize = 1 << 20;
 /// How much of an unfinished record goes into the entry of a parked file.
 const HEAD_BYTES: usize = 1024;
+/// How the message of a parked file's entry begins.
+pub const PARKED: &str = "the file was parked: ";
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Rows of one piece.
@@ -106,7 +108,7 @@ impl<R: Read + Seek> FileReader<R> {
             return Ok(Some(bad));
         }
         let moved = self.source.seek(SeekFrom::Start(place.byte));
-        moved.map_err(|e| Error::transient("seeking in the file failed").code("U0270").caused_by(e))?;
+        moved.map_err(|e| Error::transient("seeking in the file failed").code("U0220").caused_by(e))?;
         (self.begin, self.end, self.at_end) = (0, 0, false);
         (self.place, self.digest, self.rejected) = (place, digest, rejected);
         Ok(None)
@@ -124,9 +126,6 @@ impl<R: Read + Seek> FileReader<R> {
     /// Known once the first step was made.
     pub fn layout(&self) -> Option<&Arc<Layout>> {
         self.layout.as_ref()
-    }
-    pub fn source(&self) -> &R {
-        &self.source
     }
 
     /// Decodes the next piece.
@@ -284,7 +283,7 @@ impl<R: Read + Seek> FileReader<R> {
                 Ok(0) => self.at_end = true,
                 Ok(n) => self.end += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::transient("reading the file failed").code("U0270").caused_by(e)),
+                Err(e) => return Err(Error::transient("reading the file failed").code("U0220").caused_by(e)),
             }
         }
         Ok(())

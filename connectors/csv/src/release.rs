@@ -222,7 +222,7 @@ impl Releaser {
                 Err(e) => return Err(file_error("putting a file back failed", &path, e)),
             }
         }
-        let error = Error::transient("putting a file back failed: all names beside it are taken").code("U0270");
+        let error = Error::transient("putting a file back failed: all names beside it are taken").code("U0220");
         Err(error.with("path", hidden.display()))
     }
 
@@ -234,7 +234,7 @@ impl Releaser {
 /// The folder that `after: {move_to: …}` names; it must not be the one that is read.
 pub fn archive_folder(url: &str, folder: &Path, base: &Path) -> Result<PathBuf> {
     let location = crate::location::Location::parse(url)
-        .map_err(|message| Error::misconfigured(format!("reading `after.move_to` failed: {message}")).code("U0260"))?;
+        .map_err(|message| Error::misconfigured(format!("reading `after.move_to` failed: {message}")).code("U0210"))?;
     let archive = location.resolve(base);
     let same = match (archive.canonicalize(), folder.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
@@ -242,7 +242,7 @@ pub fn archive_folder(url: &str, folder: &Path, base: &Path) -> Result<PathBuf> 
     };
     if same {
         return Err(Error::misconfigured("using `after.move_to` failed: it is the folder that is read")
-            .code("U0265")
+            .code("U0215")
             .help("name another folder, or one inside it; archived files would be read again"));
     }
     Ok(archive)
@@ -289,7 +289,7 @@ fn copy_into(from: &Path, target: &Path, digest: &str) -> Result<()> {
     file.sync_all().map_err(failed)?;
     if digest_of(&draft)? != digest {
         remove(&draft)?;
-        let error = Error::transient("copying a file into the archive failed: the copy is not the same").code("U0270");
+        let error = Error::transient("copying a file into the archive failed: the copy is not the same").code("U0220");
         return Err(error.with("path", target.display()));
     }
     match std::fs::hard_link(&draft, target) {

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::{
-    Admit, Checkpoint, Counters, Error, Facts, Fenced, NoteKey, Opened, Result, SinkContext, async_trait, failpoint,
+    Admit, Checkpoint, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, SinkContext, async_trait, failpoint,
 };
 use unbatch_kafka_client::{Admin, Cluster, EndOf, InternalTopics};
 
@@ -25,6 +25,8 @@ const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 const BATCH_BYTES: usize = 900_000;
 /// Memory for records that the client has taken and the broker has not acknowledged.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
+const QUEUED_BYTES_MIN: usize = 4 << 20;
+const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// Bounds of the look for rows that are newer than the state (rule K5).
 const LOOK_RECORDS: usize = 500;
 const LOOK_TIME: Duration = Duration::from_secs(2);
@@ -147,6 +149,11 @@ impl Fenced for FencedSplit {
     }
 }
 
+/// Memory of encoded rows that the client has not taken yet.
+pub(crate) fn queued_bytes(limits: &Limits) -> usize {
+    (limits.memory_bytes / 4).clamp(QUEUED_BYTES_MIN, QUEUED_BYTES_MAX)
+}
+
 fn writer(cx: &SinkContext, plan: Plan, transactions: Transactions, place: Place, state: &State) -> Writer {
     Writer {
         plan,
@@ -157,6 +164,9 @@ fn writer(cx: &SinkContext, plan: Plan, transactions: Transactions, place: Place
         stored: state.facts.clone(),
         last: state.last.clone(),
         begun: None,
+        held: Vec::new(),
+        held_bytes: 0,
+        held_bytes_max: queued_bytes(&cx.limits) / 2,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::config::{TopicConfig, Truncates};
 use crate::destination::Destination;
 use crate::epoch::{Chunk, SharedHeaders, encode, is_truncate};
-use crate::fence::blocking;
+use crate::fence::{blocking, queued_bytes};
 use crate::naming::NameTemplate;
 use crate::quarantine;
 use crate::record::RowEncoder;
@@ -17,9 +17,6 @@ use unbatch_api::{
 };
 use unbatch_kafka_client::{Cluster, InternalTopics};
 
-/// Memory of encoded rows that the thread has not handed to the client yet.
-const QUEUED_BYTES_MIN: usize = 4 << 20;
-const QUEUED_BYTES_MAX: usize = 64 << 20;
 /// What one permit of the memory semaphore stands for.
 const PERMIT_BYTES: usize = 1024;
 /// Streams (with their schemas) that are kept ready; a pipeline with more changes schemas so often that something is wrong.
@@ -68,8 +65,7 @@ impl TopicSink {
     /// Starts the thread.
     pub fn start(parts: Parts, writer: Writer) -> Result<Self> {
         let template = parts.config.template().map_err(|e| Error::misconfigured(e).code("U0272"))?;
-        let queued = (parts.cx.limits.memory_bytes / 4).clamp(QUEUED_BYTES_MIN, QUEUED_BYTES_MAX);
-        let permits = (queued / PERMIT_BYTES) as u32;
+        let permits = (queued_bytes(&parts.cx.limits) / PERMIT_BYTES) as u32;
         let (commands, receiver) = mpsc::channel();
         let ended = Ended::default();
         let (split, batch_bytes) = (writer.split.clone(), writer.plan.batch_bytes);
@@ -202,10 +198,14 @@ impl TopicSink {
         rows.into_iter().map(entry).collect()
     }
 
-    async fn account_for(&self, chunk: Option<&Chunk>, rejected: &[Extra]) -> Result<OwnedSemaphorePermit> {
-        let bytes = chunk.map_or(0, Chunk::memory) + rejected.iter().map(|r| r.value.len()).sum::<usize>();
+    async fn account_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
         // A batch that is larger than the whole share goes through alone.
         let permits = (bytes.div_ceil(PERMIT_BYTES) as u32).clamp(1, self.permits);
+        if let Ok(memory) = self.memory.clone().try_acquire_many_owned(permits) {
+            return Ok(memory);
+        }
+        // What is held until the seal would hold its memory as long: the seal may wait for this very batch.
+        self.send(Command::Begin)?;
         self.memory.clone().acquire_many_owned(permits).await.map_err(|_| self.ended.take())
     }
 
@@ -254,8 +254,9 @@ impl Sink for TopicSink {
             return Ok(());
         }
         let rejected = self.rejected(rejected, batch.origin.revision);
-        let memory = self.account_for(chunk.as_ref(), &rejected).await?;
-        self.send(Command::Rows(Rows { chunk, schema, rejected, memory }))
+        let bytes = chunk.as_ref().map_or(0, Chunk::memory) + rejected.iter().map(|r| r.value.len()).sum::<usize>();
+        let memory = self.account_for(bytes).await?;
+        self.send(Command::Rows(Rows { chunk, schema, rejected, memory, bytes }))
     }
 
     fn seal(&mut self, advance: Advance) -> BoxFuture<'static, Result<Receipt>> {

@@ -191,7 +191,7 @@ impl Transactions {
                 return Err(Refusal { code: Code::OperationTimedOut, text: format!("{waiting} records not acknowledged") });
             }
             // Also tells the client not to linger; sleeps at most a millisecond, so that nothing spins.
-            flush_briefly(self.producer.client().native_ptr(), Duration::from_millis(1));
+            flush_briefly(&self.producer, Duration::from_millis(1));
         }
     }
 

@@ -1,7 +1,8 @@
 //! The thread of a sink: takes encoded rows, and makes of each epoch one Kafka transaction.
 //!
 //! Epoch: begin → rows → quarantine → wait for delivery → notes, state → wait → commit → only then is the seal answered.
-//! The next epoch's rows wait in the channel meanwhile. After any error the thread ends and the split is opened anew, from
+//! A transaction begins only when its epoch is sealed, or when its rows fill half of the sink's memory: an open one hides what
+//! other splits commit to the same partitions. The next epoch's rows wait in the channel meanwhile. After any error the thread ends and the split is opened anew, from
 //! the fence on: a producer is never used again after an error (rule K1).
 
 use crate::epoch::Chunk;
@@ -24,6 +25,8 @@ const STATE_BYTES_MAX: usize = 1_000_000;
 /// What the sink tells its thread, in order.
 pub(crate) enum Command {
     Rows(Rows),
+    /// The memory is used up: begin the transaction although its end has not come.
+    Begin,
     Seal(Box<Seal>),
 }
 
@@ -36,6 +39,7 @@ pub(crate) struct Rows {
     /// Gives the batch's memory back when it is dropped.
     #[expect(dead_code, reason = "held, not read")]
     pub memory: OwnedSemaphorePermit,
+    pub bytes: usize,
 }
 
 /// A record that is not a row.
@@ -83,6 +87,11 @@ pub(crate) struct Writer {
     pub last: crate::state::LastOffsets,
     /// When the open transaction began.
     pub begun: Option<Instant>,
+    /// Rows of the open epoch whose transaction has not begun.
+    pub held: Vec<Rows>,
+    pub held_bytes: usize,
+    /// With as many the transaction begins before its seal.
+    pub held_bytes_max: usize,
 }
 
 impl Writer {
@@ -101,7 +110,8 @@ impl Writer {
         loop {
             let wait = self.begun.map_or(IDLE, |begun| self.epoch_limit().saturating_sub(begun.elapsed()).min(IDLE));
             match commands.recv_timeout(wait) {
-                Ok(Command::Rows(rows)) => self.rows(&rows).map_err(|e| self.judge(e))?,
+                Ok(Command::Rows(rows)) => self.take(rows).map_err(|e| self.judge(e))?,
+                Ok(Command::Begin) => self.begin().map_err(|e| self.judge(e))?,
                 Ok(Command::Seal(seal)) => {
                     if !self.seal(*seal) {
                         return Ok(());
@@ -146,17 +156,30 @@ impl Writer {
         committed
     }
 
+    fn take(&mut self, rows: Rows) -> Result<(), WriteError> {
+        if self.begun.is_some() {
+            return self.produce(&rows);
+        }
+        self.held_bytes += rows.bytes;
+        self.held.push(rows);
+        if self.held_bytes >= self.held_bytes_max { self.begin() } else { Ok(()) }
+    }
+
+    /// Begins the epoch's transaction with the rows that were held.
     fn begin(&mut self) -> Result<(), WriteError> {
         if self.begun.is_none() {
             self.transactions.begin()?;
             self.begun = Some(Instant::now());
             failpoint::hit("topic.after_begin")?;
+            self.held_bytes = 0;
+            for rows in std::mem::take(&mut self.held) {
+                self.produce(&rows)?;
+            }
         }
         Ok(())
     }
 
-    fn rows(&mut self, rows: &Rows) -> Result<(), WriteError> {
-        self.begin()?;
+    fn produce(&self, rows: &Rows) -> Result<(), WriteError> {
         if let Some(extra) = &rows.schema {
             self.transactions.produce_one(&extra.topic, 0, &extra.key, Some(&extra.value))?;
         }

@@ -35,8 +35,11 @@ impl Cluster {
         let (brokers, owner) = (brokers.to_string(), std::process::id().to_string());
         let mut args = vec!["--brokers", &brokers, "--stop-with", &owner];
         args.extend(options);
-        let bootstrap = script("start", &dir, &args)?.trim().to_owned();
-        Ok(Cluster { dir, bootstrap, _home: home })
+        // made first, so that a start that fails half way is cleaned up as well
+        let mut cluster = Cluster { dir, bootstrap: String::new() };
+        let bootstrap = script("start", &cluster.dir, &args)?;
+        cluster.bootstrap = bootstrap.trim().to_owned();
+        Ok(cluster)
     }
 
     /// `bootstrap.servers` of the plain listeners.

@@ -70,6 +70,7 @@ type Usurper = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 struct Plan {
     random: Option<Random>,
     script: Vec<(Place, u64, Fault)>,
+    always: BTreeMap<Place, Fault>,
     passes: BTreeMap<Place, u64>,
     struck: Vec<(Place, u64, Fault)>,
     usurper: Option<Usurper>,
@@ -102,6 +103,10 @@ impl Faults {
     pub fn scripted(script: impl IntoIterator<Item = (Place, u64, Fault)>) -> Self {
         Self(Arc::new(Mutex::new(Plan { script: script.into_iter().collect(), ..Plan::default() })))
     }
+    /// At every pass of a place, this fault.
+    pub fn always(place: Place, fault: Fault) -> Self {
+        Self(Arc::new(Mutex::new(Plan { always: BTreeMap::from([(place, fault)]), ..Plan::default() })))
+    }
     /// Random faults only at these places.
     pub fn at(self, places: &[Place]) -> Self {
         self.random(|r| r.places = places.to_vec())
@@ -133,6 +138,7 @@ impl Faults {
         let mut plan = self.plan();
         plan.random = None;
         plan.script.clear();
+        plan.always.clear();
     }
     /// How often the place was passed.
     pub fn passes(&self, place: Place) -> u64 {
@@ -186,7 +192,8 @@ impl Faults {
         *pass += 1;
         let pass = *pass;
         let scripted = plan.script.iter().find(|(p, at, _)| *p == place && *at == pass).map(|(_, _, f)| *f);
-        let fault = scripted.or_else(|| plan.random.as_mut()?.draw(place))?;
+        let planned = scripted.or_else(|| plan.always.get(&place).copied());
+        let fault = planned.or_else(|| plan.random.as_mut()?.draw(place))?;
         plan.struck.push((place, pass, fault));
         Some(fault)
     }

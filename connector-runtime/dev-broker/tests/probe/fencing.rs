@@ -43,7 +43,7 @@ fn txn_fencing_produce() {
     let successor = probe.transactional(&id);
     let late = BaseRecord::to(&topic).partition(0).payload("a-zombie");
     let _ = zombie.send_record(late);
-    let _ = zombie.drain();
+    zombie.drain();
     let raw = probe.values(&topic, "read_uncommitted");
     assert_eq!(raw, ["a-early"], "the zombie's record is not even in the log");
     assert!(zombie.inner.commit_transaction(LIMIT).is_err());
@@ -67,7 +67,7 @@ fn txn_fencing_idle() {
     zombie.begin();
     let late = BaseRecord::to(&topic).partition(0).payload("a-zombie");
     let _ = zombie.send_record(late);
-    let _ = zombie.drain();
+    zombie.drain();
     assert!(zombie.inner.commit_transaction(LIMIT).is_err());
     assert_eq!(zombie.fatal(), Some(RDKafkaErrorCode::Fenced));
     successor.begin();

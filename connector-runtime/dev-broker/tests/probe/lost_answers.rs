@@ -86,7 +86,7 @@ fn lost_txn_produce_ack() {
         for (i, value) in (0..).zip(&values) {
             producer.send(&topic, i % 2, None, value);
         }
-        producer.drain().expect("flush");
+        assert!(producer.drain());
         match producer.inner.commit_transaction(LIMIT) {
             Ok(()) => committed.extend(values),
             Err(_) => producer.abort(),

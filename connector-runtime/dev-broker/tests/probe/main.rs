@@ -13,6 +13,7 @@
 mod broker;
 mod clients;
 mod consume;
+mod coordinator;
 mod copy_loop;
 mod fencing;
 mod groups;
@@ -26,4 +27,5 @@ mod topic_ids;
 mod topics;
 mod transaction_offsets;
 mod transactions;
+mod unknown;
 mod wire;

@@ -93,7 +93,7 @@ fn restart_brings_everything_back() {
     zombie.begin();
     let late = BaseRecord::to(&written).partition(0).payload("zombie");
     let _ = zombie.send_record(late);
-    let _ = zombie.drain();
+    zombie.drain();
     assert!(zombie.inner.commit_transaction(LIMIT).is_err());
     assert_eq!(zombie.fatal(), Some(RDKafkaErrorCode::Fenced));
 
@@ -236,7 +236,7 @@ fn write_transactions(probe: &Probe, topic: &str, done: &AtomicBool) -> Outcome 
             let record = BaseRecord::to(topic).partition(partition).payload(value.as_str());
             let _ = writer.send_record(record);
         }
-        let delivered = writer.drain().is_ok() && writer.failed().is_empty();
+        let delivered = writer.drain() && writer.failed().is_empty();
         let committed = delivered && writer.inner.commit_transaction(LIMIT).is_ok();
         if committed {
             outcome.sure.insert(n);

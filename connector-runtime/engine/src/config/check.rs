@@ -2,10 +2,11 @@
 //! place. It knows the schemas that schemars writes (draft 2020-12) and the formats of [`unbatch_api::config`].
 
 mod choice;
+mod home;
 mod scalars;
 
 use super::conceal;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, FOUND_MAX};
 use super::source_text::SourceText;
 use super::suggest::{any_of, nearest};
 use super::yaml::{Key, Node, Scalar, Value as Tree};
@@ -23,7 +24,14 @@ const REPEATED_MAX: usize = 60;
 
 /// Everything that is wrong with `node`; empty when it fits.
 pub(crate) fn check(source: &Arc<SourceText>, node: &Node, schema: &Value) -> Vec<Diagnostic> {
-    let mut checker = Checker { source, root: schema, found: Vec::new(), patterns: HashMap::new(), references: 0 };
+    let mut checker = Checker {
+        source,
+        root: schema,
+        base: node.path.clone(),
+        found: Vec::new(),
+        patterns: HashMap::new(),
+        references: 0,
+    };
     checker.check(node, schema);
     checker.found
 }
@@ -31,6 +39,8 @@ pub(crate) fn check(source: &Arc<SourceText>, node: &Node, schema: &Value) -> Ve
 struct Checker<'a> {
     source: &'a Arc<SourceText>,
     root: &'a Value,
+    /// Path of the node that `root` is the schema of.
+    base: Arc<str>,
     found: Vec<Diagnostic>,
     patterns: HashMap<&'a str, Option<Regex>>,
     references: usize,
@@ -38,6 +48,9 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn check(&mut self, node: &Node, schema: &'a Value) {
+        if self.found.len() >= FOUND_MAX {
+            return;
+        }
         if let Some(target) = self.target(schema) {
             self.references += 1;
             if self.references <= REFERENCES_MAX {
@@ -81,7 +94,7 @@ impl<'a> Checker<'a> {
         for (key, value) in entries {
             if let Some(property) = properties.and_then(|p| p.get(&key.text)) {
                 self.check(value, property);
-            } else if is_closed && !known.contains(&key.text.as_str()) {
+            } else if self.found.len() < FOUND_MAX && is_closed && !known.contains(&key.text.as_str()) {
                 meant.extend(self.unknown(node, key, value, &known));
             } else if let Some(additional) = additional.filter(|a| a.is_object()) {
                 self.check(value, additional);
@@ -109,14 +122,19 @@ impl<'a> Checker<'a> {
             "" => "at the top of the file".to_owned(),
             path => format!("in `{path}`"),
         };
-        let diagnostic = Diagnostic::error("U0102", format!("unknown field `{}` {place}", short(&key.text)));
-        let diagnostic = match meant {
-            Some(name) => {
+        let name = if self.source.is_concealed(&key.span.range()) { conceal::MASK.into() } else { short(&key.text) };
+        let diagnostic = Diagnostic::error("U0102", format!("unknown field `{name}` {place}"));
+        let home = if meant.is_none() { self.home_of(&key.text) } else { None };
+        let diagnostic = match (meant, home) {
+            (Some(name), _) => {
                 let question = format!("did you mean `{name}`?");
                 diagnostic.label(question.clone()).help(question)
             }
-            None if known.is_empty() => diagnostic.label("unknown").help("remove it; nothing can be set here"),
-            None => diagnostic.label("unknown").help(format!("known here: {}", any_of(known))),
+            (None, Some(home)) => {
+                diagnostic.label(format!("belongs in `{home}`")).help("move it there; check the indentation")
+            }
+            _ if known.is_empty() => diagnostic.label("unknown").help("remove it; nothing can be set here"),
+            _ => diagnostic.label("unknown").help(format!("known here: {}", any_of(known))),
         };
         self.found.push(diagnostic.at(self.source, key.span));
         meant

@@ -65,7 +65,7 @@ pub(crate) fn in_broken_text(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Byte ranges of secrets in a text that `root` was read from: values under secret keys, and what looks like one in comments
-/// and in texts of several lines. `dropped` are entries that the text has and the tree has not.
+/// and inside texts. `dropped` are entries that the text has and the tree has not.
 pub(crate) fn in_tree(text: &str, root: &Node, dropped: &[(Key, Node)]) -> Vec<Range<usize>> {
     let mut search = Search { text, found: Vec::new(), written: Vec::new() };
     search.tree(root);
@@ -85,15 +85,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn tree(&mut self, node: &Node) {
         match &node.value {
-            Value::Scalar(_) => {
-                let range = node.span.range();
-                let written = self.text.get(range.clone()).unwrap_or_default();
-                if written.contains(['\n', '\r']) {
-                    let secrets = in_broken_text(written).into_iter();
-                    self.found.extend(secrets.map(|r| range.start + r.start..range.start + r.end));
-                }
-                self.written.push(range);
-            }
+            Value::Scalar(_) => self.scalar(node.span.range()),
             Value::Sequence(items) => items.iter().for_each(|item| self.tree(item)),
             Value::Mapping(entries) => self.entries(entries),
         }
@@ -101,7 +93,7 @@ impl Search<'_> {
 
     fn entries(&mut self, entries: &[(Key, Node)]) {
         for (key, value) in entries {
-            self.written.push(key.span.range());
+            self.scalar(key.span.range());
             self.tree(value);
             let names_a_place =
                 key.text == "secret" && value.as_text().is_some_and(|text| matches(&NAME_AND_KEY, text));
@@ -109,6 +101,16 @@ impl Search<'_> {
                 in_secret_value(value, &mut self.found);
             }
         }
+    }
+
+    /// A text may hold a line of another file: `"password: x"`.
+    fn scalar(&mut self, range: Range<usize>) {
+        let written = self.text.get(range.clone()).unwrap_or_default();
+        if written.contains([':', '=']) {
+            let secrets = in_broken_text(written).into_iter();
+            self.found.extend(secrets.map(|r| range.start + r.start..range.start + r.end));
+        }
+        self.written.push(range);
     }
 
     fn comments(&mut self) {

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use unbatch_api::Severity;
 
+/// Errors reported of one file by each of its readers; a file with more is hopeless.
+pub(super) const FOUND_MAX: usize = 500;
+
 /// One thing wrong in a configuration file.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {

@@ -2,6 +2,7 @@
 
 use super::conceal;
 use serde::Serialize;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +26,6 @@ impl Span {
 }
 
 /// One file: its path as messages show it, and its text as it was read.
-#[derive(Debug)]
 pub struct SourceText {
     path: PathBuf,
     text: String,
@@ -85,6 +85,13 @@ impl SourceText {
     /// The next character boundary at or after `offset`.
     fn boundary(&self, offset: usize) -> usize {
         (offset..self.text.len()).find(|&i| self.text.is_char_boundary(i)).unwrap_or(self.text.len())
+    }
+}
+
+/// The path alone: the text may hold secrets.
+impl fmt::Debug for SourceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceText").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

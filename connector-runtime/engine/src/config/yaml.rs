@@ -2,7 +2,7 @@
 //! bound, so that a small file cannot become a large tree.
 
 use super::conceal;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, FOUND_MAX};
 pub use super::scalar::Scalar;
 use super::source_text::{BYTE_ORDER_MARK, SourceText, Span};
 use super::yaml_advice;
@@ -210,6 +210,9 @@ impl<'a> Builder<'a> {
             if text.is_empty() || (is_plain && range.is_empty()) {
                 return Err(self.fatal(range, "a key is missing before `:`".into(), "write `key: value`"));
             }
+            if text.contains(['\n', '\r']) || written.trim_end().contains(['\n', '\r']) {
+                return Err(self.fatal(range, "a key must be on one line".into(), "write `key: value`"));
+            }
             let span = self.source.span(range);
             self.key(Key { text, span });
             return Ok(());
@@ -298,8 +301,9 @@ impl<'a> Builder<'a> {
                 let Some(key) = pending.take() else { return Ok(()) };
                 match seen.get(&key.text) {
                     Some(first) => {
-                        let duplicate = duplicate_key(self.source, &frame.path, &key, first);
-                        self.found.push(duplicate);
+                        if self.found.len() < FOUND_MAX {
+                            self.found.push(duplicate_key(self.source, &frame.path, &key, first));
+                        }
                         self.dropped.push((key, node));
                     }
                     None => {
@@ -351,7 +355,7 @@ impl<'a> Builder<'a> {
     }
 
     fn refuse_tag(&mut self, is_tagged: bool, range: &Range<usize>) {
-        if is_tagged {
+        if is_tagged && self.found.len() < FOUND_MAX {
             let message = "a tag like `!name` has no meaning here".into();
             let diagnostic = *self.fatal(range.clone(), message, "remove the tag; quote a value that begins with `!`");
             self.found.push(diagnostic);

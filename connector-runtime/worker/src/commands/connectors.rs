@@ -80,7 +80,8 @@ fn built_in(registry: &Registry) -> Vec<BuiltIn> {
 }
 
 fn described(connector: &BuiltIn) -> String {
-    let mut text = format!("{} {}\n  {}\n\n", connector.role, connector.name, one_line(&connector.schema["description"]));
+    let mut text =
+        format!("{} {}\n  {}\n\n", connector.role, connector.name, one_line(&connector.schema["description"]));
     options(&connector.schema, &connector.schema["$defs"], "", 0, &mut text);
     text.push('\n');
     text
@@ -122,8 +123,12 @@ fn kind(schema: &Value, definitions: &Value) -> String {
     }
     for several in ["oneOf", "anyOf", "allOf"] {
         if let Some(list) = schema[several].as_array() {
-            let mut kinds: Vec<String> =
-                list.iter().map(|one| resolved(one, definitions)).filter(|s| s["type"] != "null").map(|s| kind(s, definitions)).collect();
+            let mut kinds: Vec<String> = list
+                .iter()
+                .map(|one| resolved(one, definitions))
+                .filter(|s| s["type"] != "null")
+                .map(|s| kind(s, definitions))
+                .collect();
             kinds.dedup();
             return kinds.join(" | ");
         }

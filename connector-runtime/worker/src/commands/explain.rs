@@ -1,9 +1,9 @@
 //! `unbatch explain CODE`: what a code means and how to mend it.
 
 use crate::answer::Answer;
+use crate::arguments::Explain;
 use crate::codes;
 use crate::failure::Outcome;
-use crate::arguments::Explain;
 use serde_json::json;
 use unbatch_api::Error;
 

@@ -1,7 +1,6 @@
 //! The commands, each in a file of its own.
 
 mod connectors;
-mod demo;
 mod explain;
 mod offsets;
 mod quarantine;
@@ -21,7 +20,8 @@ use crate::runtime_file::{Setup, setup};
 use crate::terminal::Terminal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use unbatch_api::{Bound, Error, OwnsAll, PipelineName, Resources};
+use unbatch_api::context::OwnsAll;
+use unbatch_api::{Bound, Error, PipelineName, Resources};
 use unbatch_engine::{Registry, Rollback, Scene};
 use unbatch_kafka_client::Cluster;
 
@@ -35,7 +35,7 @@ pub(crate) struct Context {
 /// Does what the command line says.
 pub(crate) fn dispatch(command: Command, cx: &Context) -> Outcome<Answer> {
     match command {
-        Command::Demo(args) => demo::demo(&args, cx),
+        Command::Demo(args) => crate::demo::play(&args, cx),
         Command::Run(args) => run::run(&args, cx),
         Command::Validate(args) => validate::validate(&args, cx),
         Command::Topics(command) => topics::topics(&command, cx),

@@ -9,7 +9,7 @@ use crate::tables::{Align, table};
 use crate::terminal::{Glyph, Terminal};
 use serde_json::json;
 use std::fmt::Write;
-use unbatch_api::{Error, Jump, PartView, Part, Position};
+use unbatch_api::{Error, Jump, Part, PartView, Position};
 use unbatch_engine::offsets::{Change, SplitOffsets, carry_out, plan_reset, plan_set, view};
 
 pub(crate) fn offsets(command: &Offsets, cx: &Context) -> Outcome<Answer> {
@@ -106,10 +106,15 @@ fn consequence(planned: &[Change], is_reset: bool, terminal: &Terminal) -> Strin
             match after {
                 Some(after) if after.position == before.position => continue,
                 Some(after) => {
-                    let _ = writeln!(text, "  {}: {} {arrow} {} ({})", before.part, before.position, after.position, after.meaning);
+                    let _ = writeln!(
+                        text,
+                        "  {}: {} {arrow} {} ({})",
+                        before.part, before.position, after.position, after.meaning
+                    );
                 }
                 None => {
-                    let _ = writeln!(text, "  {}: {} {arrow} forgotten ({})", before.part, before.position, before.meaning);
+                    let _ =
+                        writeln!(text, "  {}: {} {arrow} forgotten ({})", before.part, before.position, before.meaning);
                 }
             }
             is_different = true;
@@ -168,7 +173,11 @@ mod tests {
             owner: 2,
             epoch: 3,
             revision: 1,
-            parts: vec![PartView { part: "file/1".into(), position: "0007".into(), meaning: "a.csv, 7 rows read".into() }],
+            parts: vec![PartView {
+                part: "file/1".into(),
+                position: "0007".into(),
+                meaning: "a.csv, 7 rows read".into(),
+            }],
         }];
         let text = stored_text(&stored, &Terminal::detect(true));
         assert!(text.contains("a.csv, 7 rows read") && text.contains("generation 1, epoch 3, owner 2"), "{text}");

@@ -134,10 +134,12 @@ fn stage(entry: &QuarantineEntry) -> String {
     json!(entry.stage).as_str().unwrap_or_default().to_owned()
 }
 
-/// As text, with what would steer the terminal escaped.
+/// As text, its lines set in, with what would steer the terminal escaped.
 fn visible(bytes: &[u8]) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    String::from_utf8_lossy(bytes).trim_end_matches(['\r', '\n']).chars().map(escape).collect()
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<String> = text.lines().map(|line| line.chars().map(escape).collect()).collect();
+    lines.join("\n  ")
 }
 
 #[cfg(test)]
@@ -169,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn show_has_the_raw_row_on_one_line() {
+    fn show_has_the_raw_row_and_nothing_of_it_steers_the_terminal() {
         let text = shown(&entry(), &Terminal::detect(true));
         assert!(text.contains("\n  BER-1;BER;NL-7;12O\n") && text.contains("byte 4040"), "{text}");
-        assert_eq!(visible(b"a\x1b[2Jb\nc\n"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(visible(b"a\x1b[2Jb\r\nc\n"), "a\\u{1b}[2Jb\n  c");
     }
 }

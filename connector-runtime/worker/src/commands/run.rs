@@ -102,11 +102,13 @@ fn accepted(args: &Run, specs: &[PipelineSpec]) -> Outcome<BTreeSet<PipelineName
         match specs.iter().find(|s| s.name.as_str() == text) {
             Some(spec) => names.insert(spec.name.clone()),
             None => {
-                return Err(Error::misconfigured("reading --accept-change failed, no pipeline of this run has the name")
-                    .code("U0773")
-                    .with("name", text)
-                    .help("write the name as it stands in the pipeline's file")
-                    .into());
+                return Err(Error::misconfigured(
+                    "reading --accept-change failed, no pipeline of this run has the name",
+                )
+                .code("U0773")
+                .with("name", text)
+                .help("write the name as it stands in the pipeline's file")
+                .into());
             }
         };
     }

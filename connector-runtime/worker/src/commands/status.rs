@@ -94,7 +94,12 @@ fn render(pipelines: &[Value], in_detail: bool, terminal: &Terminal) -> String {
 fn detail(split: &Value) -> String {
     let mut text = format!("\n{} (epoch {}, owner {})\n", text_of(&split["split"]), split["epoch"], split["owner"]);
     for part in split["position"].as_array().into_iter().flatten() {
-        text.push_str(&format!("  {} at {}: {}\n", text_of(&part["part"]), text_of(&part["position"]), text_of(&part["meaning"])));
+        text.push_str(&format!(
+            "  {} at {}: {}\n",
+            text_of(&part["part"]),
+            text_of(&part["position"]),
+            text_of(&part["meaning"])
+        ));
     }
     for (name, value) in split["numbers"].as_object().into_iter().flatten() {
         text.push_str(&format!("  {name} {value}\n"));

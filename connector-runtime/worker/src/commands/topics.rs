@@ -113,7 +113,8 @@ impl RecordWriter<'_> {
     fn begin(&self) -> Outcome<()> {
         if self.terminal.json && !self.args.follow {
             let topic = json!(self.args.topic);
-            self.terminal.result(&format!("{{\"command\":\"topics read\",\"result\":{{\"topic\":{topic},\"records\":["))?;
+            self.terminal
+                .result(&format!("{{\"command\":\"topics read\",\"result\":{{\"topic\":{topic},\"records\":["))?;
         }
         Ok(())
     }

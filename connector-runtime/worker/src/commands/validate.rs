@@ -13,9 +13,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use unbatch_api::{Bound, Error, Finding, Severity, SplitId};
+use unbatch_engine::Scene;
 use unbatch_engine::config::{Diagnostics, PipelineSpec, load};
 use unbatch_engine::run::check_context;
-use unbatch_engine::Scene;
 
 pub(crate) fn validate(args: &Validate, cx: &Context) -> Outcome<Answer> {
     let mut found = Diagnostics::default();
@@ -38,9 +38,8 @@ pub(crate) fn validate(args: &Validate, cx: &Context) -> Outcome<Answer> {
     if args.online {
         let _served = settle(&mut setup, &cx.globals, Want::Look { dev: false })?;
         let scene = scene(&setup, Bound::Once, BTreeSet::new());
-        asked = super::async_runtime()?.block_on(async {
-            futures::future::join_all(specs.iter().map(|spec| ask(spec, &scene))).await
-        });
+        asked = super::async_runtime()?
+            .block_on(async { futures::future::join_all(specs.iter().map(|spec| ask(spec, &scene))).await });
     }
     // warnings go where errors would go, so that stdout holds one line that a person or a script can read
     if !cx.terminal.json {
@@ -77,7 +76,8 @@ struct Asked {
 async fn ask(spec: &PipelineSpec, scene: &Scene) -> Asked {
     let place = || check_context(spec, scene, SplitId::new(spec.name.clone(), 0));
     let (source, sink) = futures::future::join(spec.source.check(place()), spec.sink.check(place())).await;
-    let mut asked = Asked { pipeline: spec.name.to_string(), findings: Vec::new(), errors: Vec::new(), messages: Vec::new() };
+    let mut asked =
+        Asked { pipeline: spec.name.to_string(), findings: Vec::new(), errors: Vec::new(), messages: Vec::new() };
     for answer in [source, sink] {
         match answer {
             Ok(findings) => asked.findings.extend(findings),
@@ -100,7 +100,9 @@ fn online_text(asked: &[Asked], terminal: &Terminal) -> String {
         for finding in &one.findings {
             let word = match finding.severity {
                 Severity::Error => terminal.paint(Output::Result, Style::Red, &format!("error[{}]", finding.code)),
-                Severity::Warning => terminal.paint(Output::Result, Style::Yellow, &format!("warning[{}]", finding.code)),
+                Severity::Warning => {
+                    terminal.paint(Output::Result, Style::Yellow, &format!("warning[{}]", finding.code))
+                }
             };
             let _ = writeln!(text, "{word}: {}: {}\n  help: {}", one.pipeline, finding.message, finding.remedy);
         }
@@ -125,7 +127,8 @@ mod tests {
     use crate::exit::Exit;
 
     fn asked(severity: Severity, errors: Vec<Error>) -> Asked {
-        let finding = Finding { severity, code: "U0299", message: "one copy only".into(), remedy: "add brokers".into() };
+        let finding =
+            Finding { severity, code: "U0299", message: "one copy only".into(), remedy: "add brokers".into() };
         Asked { pipeline: "stock".into(), findings: vec![finding], errors, messages: Vec::new() }
     }
 

@@ -54,7 +54,9 @@ pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
         Error::transient("listening for HTTP failed")
             .code("U0711")
             .with("address", addr)
-            .help("another process has the port: set `http.listen` in unbatch.yaml to a free one, or run with --no-http")
+            .help(
+                "another process has the port: set `http.listen` in unbatch.yaml to a free one, or run with --no-http",
+            )
             .caused_by(cause)
     })?;
     let addr = listener.local_addr().map_err(|e| Error::transient("listening for HTTP failed").caused_by(e))?;

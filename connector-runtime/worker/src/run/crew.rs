@@ -139,11 +139,16 @@ async fn attend(
                 }
                 None => break,
             },
-            _ = stopped.wait_for(|stop| *stop), if !is_stopping => {
+            () = asked(&mut stopped), if !is_stopping => {
                 is_stopping = true;
                 running.stop();
             }
         }
     }
     let _ = sender.send(News::GroupDone(number)).await;
+}
+
+/// Somebody wants the group to stop; the crew being gone counts as that.
+async fn asked(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
 }

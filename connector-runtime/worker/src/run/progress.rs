@@ -2,6 +2,7 @@
 //! should know: a state that changed, a file that was set aside, a duplicate.
 
 use crate::arguments::LogFormat;
+use crate::run::summary::last_position;
 use crate::terminal::{Glyph, Output, Style, Terminal, grouped};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, HashSet};
@@ -92,8 +93,13 @@ impl Progress {
                 self.told.clear();
             }
             match self.format {
-                LogFormat::Json => tracing::warn!(pipeline = pipeline.pipeline, code = notice.code,
-                    subject = notice.subject, "{}", notice.message),
+                LogFormat::Json => tracing::warn!(
+                    pipeline = pipeline.pipeline,
+                    code = notice.code,
+                    subject = notice.subject,
+                    "{}",
+                    notice.message
+                ),
                 LogFormat::Text => self.say(Style::Yellow, Glyph::Warning, &text),
             }
             self.told.insert(text);
@@ -134,7 +140,9 @@ impl Progress {
         let now = Instant::now();
         let bar = self.terminal.is_watched.then(|| {
             let bar = self.terminal.bars().add(ProgressBar::new_spinner());
-            bar.set_style(ProgressStyle::default_spinner().template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_style(
+                ProgressStyle::default_spinner().template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
             bar
         });
         let name = &pipeline.pipeline;
@@ -175,8 +183,13 @@ impl Progress {
         seen.rows_told = seen.rows;
         match self.format {
             LogFormat::Text => self.terminal.say(&line_of(pipeline, seen.rate, &self.terminal)),
-            LogFormat::Json => tracing::info!(pipeline = pipeline.pipeline, state = state_word(pipeline.state),
-                rows = seen.rows, rows_per_second = seen.rate as u64, "progress"),
+            LogFormat::Json => tracing::info!(
+                pipeline = pipeline.pipeline,
+                state = state_word(pipeline.state),
+                rows = seen.rows,
+                rows_per_second = seen.rate as u64,
+                "progress"
+            ),
         }
     }
 
@@ -196,8 +209,9 @@ fn line_of(pipeline: &PipelineStatus, rate: f64, terminal: &Terminal) -> String 
     ];
     let counted = [(sum(|s| s.totals.quarantined), "quarantined"), (sum(|s| s.parked), "parked")];
     parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(*n))));
-    if let Some(position) = pipeline.splits.iter().flat_map(|s| &s.position).last() {
-        parts.push(position.meaning.clone());
+    let position = last_position(pipeline);
+    if !position.is_empty() {
+        parts.push(position);
     }
     let dot = terminal.glyph(Glyph::Dot);
     format!("{}  {}", pipeline.pipeline, parts.join(&format!(" {dot} ")))

@@ -39,10 +39,19 @@ struct Good {
 /// What happened to a file.
 pub(crate) enum Edit {
     /// A good file: new, or with other settings than what runs.
-    Good { spec: Box<PipelineSpec>, what: String },
+    Good {
+        spec: Box<PipelineSpec>,
+        what: String,
+    },
     /// A file with errors; what runs goes on.
-    Bad { found: Diagnostics, keeps: Option<PipelineName> },
-    Removed { name: PipelineName, file: PathBuf },
+    Bad {
+        found: Diagnostics,
+        keeps: Option<PipelineName>,
+    },
+    Removed {
+        name: PipelineName,
+        file: PathBuf,
+    },
     /// The runtime file, which is read at the start only.
     Runtime(PathBuf),
 }

@@ -7,6 +7,7 @@
 
 use crate::failure::Refusal;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka_sys as sys;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -43,9 +44,9 @@ pub(crate) struct Handle(pub *mut sys::rd_kafka_t);
 
 /// Tells the producer to send what it has without waiting for `linger.ms`, and waits up to `wait` for its queue to empty.
 /// Delivery reports still have to be polled for.
-pub fn flush_briefly(client: *mut sys::rd_kafka_t, wait: Duration) {
-    // SAFETY: `client` is a live producer handle (the caller holds the producer); the call is thread-safe.
-    unsafe { sys::rd_kafka_flush(client, wait.as_millis() as i32) };
+pub fn flush_briefly<C: ProducerContext>(producer: &BaseProducer<C>, wait: Duration) {
+    // SAFETY: the handle lives as long as the producer that is borrowed; the call is thread-safe.
+    unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), wait.as_millis() as i32) };
 }
 
 pub(crate) fn describe_topics(client: Handle, names: &[&str], timeout: Duration) -> Result<Answers<Described>, Refusal> {
@@ -242,7 +243,7 @@ pub(crate) enum Resource<'a> {
 }
 
 impl Resource<'_> {
-    fn new(self) -> Result<Owned<sys::rd_kafka_ConfigResource_t>, Refusal> {
+    fn made(self) -> Result<Owned<sys::rd_kafka_ConfigResource_t>, Refusal> {
         let (kind, name) = match self {
             Resource::Topic(name) => (sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, name.to_owned()),
             Resource::Broker(id) => (sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, id.to_string()),
@@ -259,7 +260,7 @@ pub(crate) fn describe_configs(
     resources: &[Resource<'_>],
     timeout: Duration,
 ) -> Result<Answers<BTreeMap<String, String>>, Refusal> {
-    let made = resources.iter().map(|r| r.new()).collect::<Result<Vec<_>, _>>()?;
+    let made = resources.iter().map(|r| r.made()).collect::<Result<Vec<_>, _>>()?;
     let mut pointers: Vec<_> = made.iter().map(|r| r.0).collect();
     // SAFETY: see the module.
     unsafe {
@@ -281,7 +282,7 @@ pub(crate) fn alter_topic_config(
     changes: &[(&str, &str)],
     timeout: Duration,
 ) -> Result<Answers<BTreeMap<String, String>>, Refusal> {
-    let resource = Resource::Topic(topic).new()?;
+    let resource = Resource::Topic(topic).made()?;
     // SAFETY: see the module. The resource copies keys and values.
     unsafe {
         for (key, value) in changes {

@@ -369,6 +369,8 @@ impl Source for MemorySource {
                 return Ok(None);
             }
             tokio::select! {
+                // the same order each time, so that a seed replays
+                biased;
                 _ = changes.changed() => {}
                 is_there = self.committed.changed(), if self.engine_is_there => self.engine_is_there = is_there,
             }

@@ -162,6 +162,7 @@ fn wrong(text: &str, expected: &[&str]) -> Diagnostics {
     }
     assert!(!found.render(Style::default()).contains("hunter2"), "{}", found.render(Style::default()));
     assert!(!serde_json::to_string(&found).unwrap().contains("hunter2"));
+    assert!(!format!("{found} {found:?}").contains("hunter2"));
     found
 }
 

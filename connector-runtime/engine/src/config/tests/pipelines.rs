@@ -113,6 +113,16 @@ fn what_is_wrong_in_a_pipeline_file_is_said_at_its_place() {
 }
 
 #[test]
+fn a_field_in_the_wrong_mapping_is_sent_home() {
+    let moved =
+        pipeline("slo:", "freshness: 30s\nslo:", &["U0102 16:1 unknown field `freshness` at the top of the file"]);
+    assert!(moved.iter().any(|d| d.label.as_deref() == Some("belongs in `slo`")), "{moved:?}");
+    let deep = pipeline("every: 2s", "percent: 2", &["U0102 14:10 unknown field `percent` in `commit`"]);
+    let label = "belongs in `on_error.quarantine.stop_after`";
+    assert!(deep.iter().any(|d| d.label.as_deref() == Some(label)), "{deep:?}");
+}
+
+#[test]
 fn what_no_schema_can_say_is_checked_too() {
     pipeline(
         "key: [sku]",

@@ -1,0 +1,114 @@
+//! What needs no broker: wrong arguments, wrong files, and the form of every message.
+
+mod workshop;
+
+use workshop::{PIPELINE, Workshop};
+
+#[test]
+fn wrong_files_are_reported_all_at_once_with_place_code_and_remedy() {
+    let workshop = Workshop::new();
+    workshop.write("pipelines/stock.yaml", &PIPELINE.replace("columns:", "colums:"));
+    workshop
+        .write("pipelines/prices.yaml", &PIPELINE.replace("pipeline: stock", "pipeline: prices").replace("50ms", "50"));
+    workshop.write("unbatch.yaml", "deployment: Shop\n");
+    let ended = workshop.run(&["validate"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended}");
+    for part in [
+        "error[U0102]: unknown field `colums` in `source.csv_drops`",
+        "pipelines/stock.yaml:9:5",
+        "did you mean `columns`?",
+        "error[U0108]",
+        "pipelines/prices.yaml:7:29",
+        "error[U0712]",
+        "unbatch.yaml:1:13",
+        "help: ",
+        "✗ 3 files · ",
+        "unbatch explain U0",
+    ] {
+        assert!(ended.stderr.contains(part), "{part:?} is missing\n{ended}");
+    }
+    let envelope = workshop.run(&["--json", "validate"]).envelope();
+    assert_eq!((envelope["ok"].as_bool(), envelope["error"]["exit"].as_u64()), (Some(false), Some(2)));
+    let diagnostics = envelope["error"]["diagnostics"].as_array().unwrap();
+    assert!(diagnostics.iter().any(|d| d["code"] == "U0102" && d["line"] == 9 && d["column"] == 5), "{envelope}");
+    // `run` says the same and starts nothing
+    let run = workshop.run(&["run", "--once"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    assert!(run.stderr.contains("pipelines/stock.yaml:9:5"), "{run}");
+}
+
+#[test]
+fn good_files_pass_and_the_verdict_is_a_result() {
+    let workshop = Workshop::with_pipeline();
+    let ended = workshop.run(&["validate"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "✓ 1 file · 0 errors · 0 warnings\n"), "{ended}");
+    let result = workshop.json(&["validate", "stock.yaml"]);
+    assert_eq!((result["pipelines"][0].as_str(), result["files"].as_u64()), (Some("stock"), Some(1)));
+}
+
+#[test]
+fn a_secret_in_plain_text_is_refused_and_never_shown() {
+    let workshop = Workshop::with_pipeline();
+    let login = "kafka:\n  auth: {sasl_plain: {username: shop, password: hunter2}}\n";
+    workshop.write("unbatch.yaml", login);
+    for args in [&["validate"][..], &["validate", "--json"], &["run", "--once"], &["topics", "list"], &["status"]] {
+        let ended = workshop.run(args);
+        assert_eq!(ended.code, Some(2), "{args:?}\n{ended}");
+        assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "{args:?}\n{ended}");
+    }
+}
+
+#[test]
+fn plain_output_has_neither_colour_nor_glyphs_beyond_ascii_where_they_cannot_be_shown() {
+    let workshop = Workshop::new();
+    workshop.write("stock.yaml", "version: 1\npipelin: stock\n");
+    let ended = workshop.command(&["validate"]).env("LC_ALL", "C").output().unwrap();
+    let ended = workshop::Ended::from(ended);
+    assert!(ended.stderr.is_ascii() && !ended.stderr.contains('\u{1b}'), "{ended}");
+    assert!(ended.stderr.contains("x 1 file | "), "{ended}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2_and_an_envelope_when_asked_for() {
+    let workshop = Workshop::new();
+    for args in
+        [&["--nonsense"][..], &["run", "--dev", "--brokers", "b:1"], &["offsets", "set", "stock"], &["frobnicate"]]
+    {
+        let ended = workshop.run(args);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}\n{ended}");
+        assert!(ended.stderr.contains("error: "), "{ended}");
+        let envelope = workshop.run(&[args, &["--json"]].concat()).envelope();
+        assert_eq!((envelope["ok"].as_bool(), envelope["error"]["code"].as_str()), (Some(false), Some("U0700")));
+    }
+    let nothing = workshop.run(&["run"]);
+    assert_eq!(nothing.code, Some(2), "{nothing}");
+    assert!(nothing.stderr.starts_with("error[U0721]: ") && nothing.stderr.contains("\n  help: "), "{nothing}");
+}
+
+#[test]
+fn an_unreachable_system_is_exit_code_3_and_says_what_was_attempted() {
+    let workshop = Workshop::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let ended = workshop.run(&["status", "--http", &free]);
+    assert_eq!(ended.code, Some(3), "{ended}");
+    assert!(ended.stderr.starts_with("error[U0741]: asking the worker failed\n  address: "), "{ended}");
+    let envelope = workshop.run(&["status", "--http", &free, "--json"]).envelope();
+    assert_eq!((envelope["command"].as_str(), envelope["error"]["kind"].as_str()), (Some("status"), Some("transient")));
+}
+
+#[test]
+fn what_is_built_in_can_be_asked_for() {
+    let workshop = Workshop::new();
+    assert_eq!(workshop.json(&["version"])["version"], env!("CARGO_PKG_VERSION"));
+    let list = workshop.json(&["connectors"]);
+    let names: Vec<&str> = list["connectors"].as_array().unwrap().iter().filter_map(|c| c["name"].as_str()).collect();
+    assert_eq!(names, ["csv_drops", "topic"]);
+    let one = workshop.run(&["connectors", "csv_drops"]);
+    assert!(one.stdout.contains("  url: string (required)"), "{one}");
+    assert!(one.stdout.contains("dialect.delimiter: string (default \",\")"), "{one}");
+    assert_eq!(workshop.run(&["connectors", "abacus"]).code, Some(2));
+    assert!(workshop.json(&["schema"])["properties"]["source"].is_object());
+    assert!(workshop.json(&["schema", "runtime"])["properties"]["kafka"].is_object());
+    assert_eq!(workshop.json(&["explain", "u0102"])["code"], "U0102");
+    assert_eq!(workshop.run(&["explain", "X1"]).code, Some(2));
+}

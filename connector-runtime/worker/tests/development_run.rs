@@ -1,0 +1,135 @@
+//! `run --dev`, bounded and going on, and the commands that look at what it left: all must agree.
+
+mod workshop;
+
+use serde_json::Value;
+use workshop::{PIPELINE, Workshop, wait_until};
+
+fn csv(rows: std::ops::RangeInclusive<u32>, bad: u32) -> String {
+    let cell = |n: u32| if n == bad { "1O".to_owned() } else { (n * 2).to_string() };
+    std::iter::once("id,counted\n".to_owned()).chain(rows.map(|n| format!("r{n},{}\n", cell(n)))).collect()
+}
+
+fn ids(result: &Value) -> Vec<String> {
+    let records = result["records"].as_array().unwrap();
+    let mut ids: Vec<String> = records.iter().map(|r| r["value"]["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_bounded_run_and_every_command_that_looks_agree() {
+    let workshop = Workshop::with_pipeline();
+    workshop.drop_file("stock_a.csv", &csv(1..=50, 7));
+    let summary = workshop.json(&["run", "--dev", "--once"]);
+    let line = &summary["pipelines"][0];
+    assert_eq!(line["pipeline"], "stock");
+    assert_eq!(
+        (line["read"].as_u64(), line["written"].as_u64(), line["quarantined"].as_u64()),
+        (Some(50), Some(49), Some(1))
+    );
+    assert_eq!(line["state"], "finished");
+
+    // the broker is gone with the run; what it kept is read again
+    let topic = workshop.json(&["topics", "read", "stock.counts"]);
+    let mut expected: Vec<String> = (1..=50).filter(|n| *n != 7).map(|n| format!("r{n}")).collect();
+    expected.sort();
+    assert_eq!(ids(&topic), expected);
+    assert_eq!(topic["count"], 49);
+    let limited = workshop.json(&["topics", "read", "stock.counts", "--limit", "3"]);
+    assert_eq!(limited["count"], 3);
+    let from_end = workshop.json(&["topics", "read", "stock.counts", "--from", "end"]);
+    assert_eq!(from_end["count"], 0);
+    let by_time = workshop.json(&["topics", "read", "stock.counts", "--from", "2020-01-01"]);
+    assert_eq!(by_time["count"], 49);
+
+    let listed = workshop.json(&["quarantine", "list", "stock"]);
+    let entries = listed["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "{listed}");
+    assert_eq!(entries[0]["place"], "stock_a.csv:8");
+    assert!(!listed.to_string().contains("1O"), "a list shows no content: {listed}");
+    assert_eq!(workshop.run(&["quarantine", "list", "stock", "--exit-code"]).code, Some(4));
+    let shown = workshop.run(&["quarantine", "show", "stock", entries[0]["id"].as_str().unwrap()]);
+    assert!(shown.stdout.contains("r7,1O"), "{shown}");
+
+    let offsets = workshop.json(&["offsets", "get", "stock"]);
+    assert_eq!(offsets["splits"][0]["split"], "stock/0");
+    assert!(offsets["splits"][0]["parts"].to_string().contains("stock_a.csv"), "{offsets}");
+
+    let topics = workshop.json(&["topics", "list"]);
+    let names: Vec<&str> = topics["topics"].as_array().unwrap().iter().filter_map(|t| t["topic"].as_str()).collect();
+    assert!(names.contains(&"stock.counts") && !names.contains(&"unbatch.state"), "{names:?}");
+    assert!(workshop.json(&["topics", "list", "--all"]).to_string().contains("unbatch.state"));
+
+    // once more: nothing new, nothing doubled
+    let again = workshop.json(&["run", "--dev", "--once"]);
+    assert_eq!(again["pipelines"][0]["read"], 0, "{again}");
+    assert_eq!(workshop.json(&["topics", "read", "stock.counts"])["count"], 49);
+}
+
+#[test]
+fn resetting_needs_consent_and_reads_everything_again() {
+    let workshop = Workshop::with_pipeline();
+    workshop.drop_file("stock_a.csv", &csv(1..=5, 0));
+    workshop.json(&["run", "--dev", "--once"]);
+    let refused = workshop.run(&["offsets", "reset", "stock"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stdout.contains("nothing was changed") && refused.stderr.contains("--yes"), "{refused}");
+    assert_eq!(workshop.json(&["run", "--dev", "--once"])["pipelines"][0]["read"], 0);
+    let done = workshop.json(&["offsets", "reset", "stock", "--yes"]);
+    assert_eq!((done["done"].as_bool(), done["generations"][0].as_u64()), (Some(true), Some(2)), "{done}");
+    assert_eq!(workshop.json(&["run", "--dev", "--once"])["pipelines"][0]["written"], 5);
+    assert_eq!(workshop.json(&["topics", "read", "stock.counts"])["count"], 10);
+}
+
+#[test]
+fn a_run_that_goes_on_serves_others_reloads_good_edits_and_keeps_off_bad_ones() {
+    let workshop = Workshop::with_pipeline();
+    workshop.write("unbatch.yaml", "http: {listen: \"127.0.0.1:0\"}\n");
+    let mut run = workshop.start("run", &["run", "--dev"]);
+    let said = run.wait_for("running     stock");
+    let http = said.split_once("http://").and_then(|(_, rest)| rest.split_once("/api")).unwrap().0.to_owned();
+    let broker = said.lines().find_map(|l| l.strip_prefix("broker")).and_then(|l| l.split_whitespace().next()).unwrap();
+    let told = std::fs::read_to_string(workshop.path().join(".unbatch/dev-broker.addr")).unwrap();
+    assert_eq!(told.trim(), broker);
+
+    workshop.drop_file("stock_a.csv", &csv(1..=20, 0));
+    let read = || workshop.json(&["topics", "read", "stock.counts"]);
+    wait_until("the topic", || workshop.run(&["topics", "list"]).stdout.contains("stock.counts").then_some(()));
+    wait_until("20 rows", || (read()["count"] == 20).then_some(()));
+    let status = workshop.json(&["status", "stock", "--http", &http]);
+    assert_eq!(status["pipelines"][0]["state"], "running");
+    assert_eq!(status["pipelines"][0]["splits"][0]["written_ever"], 20);
+
+    // a second run in the same folder is refused and does no harm
+    let second = workshop.run(&["run", "--dev", "--once"]);
+    assert_eq!(second.code, Some(2), "{second}");
+    assert!(second.stderr.contains("error[U0730]"), "{second}");
+
+    workshop.write("stock.yaml", &PIPELINE.replace("columns:", "colums:"));
+    run.wait_for("stock goes on as it was");
+    workshop.write("stock.yaml", &format!("{PIPELINE}commit: {{every: 200ms}}\n"));
+    run.wait_for("restarting: changed commit.every");
+    workshop.drop_file("stock_b.csv", &csv(21..=30, 0));
+    wait_until("30 rows", || (read()["count"] == 30).then_some(()));
+    let revision = &workshop.json(&["status", "stock", "--http", &http])["pipelines"][0]["splits"][0]["revision"];
+    assert_eq!(*revision, 2);
+
+    assert_eq!(run.terminate(), Some(0));
+    assert!(!workshop.path().join(".unbatch/dev-broker.addr").exists());
+}
+
+#[test]
+fn one_broken_pipeline_leaves_the_other_running_and_decides_the_exit_code() {
+    let workshop = Workshop::with_pipeline();
+    workshop.drop_file("stock_a.csv", &csv(1..=5, 0));
+    let broken = PIPELINE.replace("pipeline: stock", "pipeline: broken").replace("url: drops", "url: nowhere");
+    workshop.write("broken.yaml", &broken);
+    let ended = workshop.run(&["run", "--dev", "--once", "--json"]);
+    let envelope = ended.envelope();
+    assert!(matches!(ended.code, Some(1..=3)), "{ended}");
+    assert_eq!(envelope["ok"], false);
+    assert_eq!(envelope["error"]["pipelines"][0]["pipeline"], "broken", "{envelope}");
+    let stock = envelope["result"]["pipelines"].as_array().unwrap().iter().find(|p| p["pipeline"] == "stock").unwrap();
+    assert_eq!((stock["written"].as_u64(), stock["state"].as_str()), (Some(5), Some("finished")));
+}

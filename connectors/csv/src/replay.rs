@@ -1,0 +1,111 @@
+//! Reads a row again that was refused once, under today's configuration.
+
+use crate::config::CsvDropsConfig;
+use crate::decode;
+use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
+use std::io::Cursor;
+use std::sync::Arc;
+use unbatch_api::arrow::array::RecordBatch;
+use unbatch_api::{
+    Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, StopAfter,
+};
+
+/// The batch has the row in `rows`, or in `rejected` with what is still wrong. An entry of a parked file, or one whose
+/// bytes were cut, cannot be read; it is rejected again as it stands.
+pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry) -> Result<Batch> {
+    let text = match &entry.raw {
+        RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
+        RawRow::Row(row) => text_of(config, row)?,
+        _ => return Ok(batch_of(config, entry, None, Some(again(entry, None)))),
+    };
+    let portion = Portion { rows: 1, bytes: PIECE_BYTES };
+    let mut reader = FileReader::new(Cursor::new(text), Arc::new(config.clone()), StopAfter::default(), portion);
+    match reader.step()? {
+        Step::Rows(mut rows) => {
+            let rejected = rows.refused.pop().map(|r| again(entry, Some((r.code, r.message))));
+            let schema = reader.layout().map(|l| l.schema.clone());
+            Ok(batch_of(config, entry, schema.map(|s| (s, rows.rows)), rejected))
+        }
+        Step::Bad(_, bad) => Ok(batch_of(config, entry, None, Some(again(entry, Some((bad.code, bad.message)))))),
+        Step::End => Ok(batch_of(config, entry, None, Some(again(entry, None)))),
+    }
+}
+
+fn is_of_a_file(entry: &QuarantineEntry) -> bool {
+    entry.message.starts_with(crate::reader::PARKED)
+}
+
+fn again(entry: &QuarantineEntry, fault: Option<(&'static str, String)>) -> RejectedRow {
+    let (code, message) = match fault {
+        Some((code, message)) => (code.into(), message),
+        None => (entry.code.clone().into(), entry.message.clone()),
+    };
+    RejectedRow {
+        code,
+        message,
+        stage: entry.stage,
+        stream: entry.stream.clone(),
+        origin: entry.origin.clone(),
+        raw: entry.raw.clone(),
+    }
+}
+
+fn batch_of(
+    config: &CsvDropsConfig,
+    entry: &QuarantineEntry,
+    rows: Option<(Arc<unbatch_api::StreamSchema>, RecordBatch)>,
+    rejected: Option<RejectedRow>,
+) -> Batch {
+    let (schema, rows) = rows.unwrap_or_else(|| {
+        let schema = decode::declared_schema(config);
+        let rows = RecordBatch::new_empty(schema.fields().clone());
+        (schema, rows)
+    });
+    let count = rows.num_rows();
+    let origin = match &entry.origin {
+        RowOrigin::File { file, line, byte } => {
+            OriginColumns::File { file: file.clone(), lines: vec![*line; count], bytes: vec![*byte; count] }
+        }
+        // not from this connector, but the row can be read all the same
+        _ => OriginColumns::Sequence { name: Arc::from(entry.id.as_str()), numbers: vec![0; count] },
+    };
+    Batch {
+        stream: entry.stream.clone(),
+        schema,
+        rows,
+        marks: None,
+        before: None,
+        before_marks: None,
+        ops: Ops::Append,
+        origin: Origin { rows: origin, revision: entry.revision },
+        source_time: None,
+        rejected: rejected.into_iter().collect(),
+        advance: None,
+    }
+}
+
+/// A row that a step or the sink refused is an object of its columns; it becomes a file of one row again.
+fn text_of(config: &CsvDropsConfig, row: &serde_json::Value) -> Result<Vec<u8>> {
+    let Some(columns) = row.as_object() else {
+        return Err(Error::misconfigured("reading a rejected row again failed: it is not an object of columns").code("U0224"));
+    };
+    let (delimiter, quote) = config.dialect.marks();
+    let quoted = |text: &str| {
+        let quote = char::from(quote).to_string();
+        format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2)))
+    };
+    let value = |value: &serde_json::Value| match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => quoted(text),
+        other => quoted(&other.to_string()),
+    };
+    let joined = |cells: Vec<String>| cells.join(&char::from(delimiter).to_string());
+    let mut text = String::new();
+    if config.dialect.header == crate::config::Header::Present {
+        text.push_str(&joined(columns.keys().map(|k| quoted(k)).collect()));
+        text.push('\n');
+    }
+    text.push_str(&joined(columns.values().map(value).collect()));
+    text.push('\n');
+    Ok(text.into_bytes())
+}

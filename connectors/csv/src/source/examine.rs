@@ -1,0 +1,209 @@
+//! What a file that is completely written is: new, known, delivered again, or grown.
+
+use super::feed::{Feed, Halt};
+use super::file::Start;
+use crate::config::{Identity, OnGrowth, Redelivered};
+use crate::digest::ContentDigest;
+use crate::file_stat::FileStat;
+use crate::folder::{file_error, look};
+use crate::ledger::{Entry, Outcome};
+use crate::position::Place;
+use bytes::Bytes;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use unbatch_api::failpoint::sabotaged;
+use unbatch_api::{Advance, NoteKey, Result};
+
+/// What to do with a file.
+enum Verdict {
+    Read(Start),
+    /// The entry with this number describes it; only its stat is new.
+    SameFile(u64),
+    Duplicate(u64),
+    MarkedDone(u64, String),
+    GrownUnread(String),
+    /// It changed or went away while it was looked at; it must settle again.
+    NotNow,
+}
+
+/// Digests of a file as a whole and of its beginning.
+struct Content {
+    whole: String,
+    /// For each length asked for.
+    prefixes: Vec<String>,
+}
+
+impl Feed {
+    /// Whether the ledger knows the file as it is now, without reading it.
+    pub(super) fn is_known(&self, name: &str, stat: &FileStat) -> bool {
+        let is_same = |e: &Entry| match self.config.identity {
+            _ if e.outcome == Outcome::Marked => false,
+            // rights or links may have changed, or everything but size and time: only reading tells
+            Identity::Content => e.stat == *stat,
+            Identity::Delivery => (e.stat.size, e.stat.mtime) == (stat.size, stat.mtime),
+        };
+        let mut entries = self.shared.ledger.of(name);
+        if sabotaged("file-other-content") {
+            return entries.next().is_some();
+        }
+        entries.any(is_same)
+    }
+
+    /// Reads the file, or records why it is not read.
+    pub(super) fn take(&mut self, name: &str, stat: FileStat) -> Result<(), Halt> {
+        match self.examine(name, stat)? {
+            Verdict::Read(start) => self.read(name, stat, start),
+            Verdict::SameFile(seq) => self.record_stat(name, seq, stat),
+            Verdict::Duplicate(seq) => {
+                self.reports.add("files_duplicate_total", 1);
+                self.reports.notice("duplicate", name, "was delivered again with the same content and is not read again");
+                self.record_stat(name, seq, stat)
+            }
+            Verdict::MarkedDone(seq, digest) => {
+                let change = self.shared.ledger.change(name, seq, |e| {
+                    (e.stat, e.digest, e.outcome) = (stat, digest, Outcome::Skipped);
+                })?;
+                self.give_note(change)
+            }
+            Verdict::GrownUnread(digest) => {
+                self.reports.add("files_grown_total", 1);
+                let message = "grew after it was read; what was appended is not read (on_growth: continue reads it)";
+                self.reports.notice("grown", name, message);
+                self.record_growth(name, stat, digest)
+            }
+            Verdict::NotNow => Ok(()),
+        }
+    }
+
+    fn examine(&self, name: &str, stat: FileStat) -> Result<Verdict> {
+        let entries: Vec<&Entry> = self.shared.ledger.of(name).collect();
+        if entries.is_empty() {
+            return Ok(Verdict::Read(Start::Whole { again: None }));
+        }
+        let path = self.shared.folder.join(name);
+        let loaded = entries.iter().rev().find(|e| e.outcome == Outcome::Loaded).copied();
+        let marked = entries.iter().find(|e| e.outcome == Outcome::Marked);
+        // without a row that could be doubled a file that grew is a new one
+        let grown_from = loaded.filter(|e| e.stat.size < stat.size && e.rows > 0);
+        let grown_from = match self.config.identity {
+            Identity::Content => grown_from,
+            Identity::Delivery if marked.is_some() => None,
+            // another inode is another delivery, and each delivery counts
+            Identity::Delivery => match grown_from.filter(|e| e.stat.inode == stat.inode) {
+                None => return Ok(Verdict::Read(Start::Whole { again: None })),
+                some => some,
+            },
+        };
+        let lengths: Vec<u64> = grown_from.iter().map(|e| e.stat.size).collect();
+        let Some(content) = content_of(&path, &stat, &lengths)? else { return Ok(Verdict::NotNow) };
+        if let Some(marked) = marked {
+            return Ok(Verdict::MarkedDone(marked.seq, content.whole));
+        }
+        if self.config.identity == Identity::Content
+            && let Some(same) = entries.iter().rev().find(|e| e.digest == content.whole)
+        {
+            return Ok(self.same_content(same, &stat));
+        }
+        if let Some(from) = grown_from
+            && content.prefixes.first() == Some(&from.digest)
+            && !sabotaged("file-grown")
+        {
+            return self.grown(from, &path, content.whole);
+        }
+        Ok(Verdict::Read(Start::Whole { again: None }))
+    }
+
+    fn same_content(&self, entry: &Entry, stat: &FileStat) -> Verdict {
+        if entry.stat.is_same_content(stat) {
+            return Verdict::SameFile(entry.seq);
+        }
+        match self.config.redelivered {
+            _ if entry.outcome == Outcome::Grown => Verdict::SameFile(entry.seq),
+            Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq),
+            _ => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
+        }
+    }
+
+    fn grown(&self, from: &Entry, path: &Path, digest: String) -> Result<Verdict> {
+        let mut last = [0];
+        let read = File::open(path).and_then(|f| f.read_exact_at(&mut last, from.stat.size - 1));
+        read.map_err(|e| file_error("reading the end of the old content failed", path, e))?;
+        let ended_a_line = matches!(last, [b'\n' | b'\r']);
+        if self.config.on_growth == OnGrowth::Alarm || !ended_a_line {
+            return Ok(Verdict::GrownUnread(digest));
+        }
+        let place = Place { row: from.rows, line: from.line, byte: from.stat.size };
+        Ok(Verdict::Read(Start::Grown { place, prefix: from.digest.clone(), rejected: from.rejected }))
+    }
+
+    fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat) -> Result<(), Halt> {
+        let change = self.shared.ledger.change(name, seq, |e| e.stat = stat)?;
+        self.give_note(change)
+    }
+
+    /// One entry for each path says that it grew, however often it does.
+    fn record_growth(&mut self, name: &str, stat: FileStat, digest: String) -> Result<(), Halt> {
+        let known = self.shared.ledger.of(name).find(|e| e.outcome == Outcome::Grown).map(|e| e.seq);
+        let change = match known {
+            Some(seq) => self.shared.ledger.change(name, seq, |e| (e.stat, e.digest) = (stat, digest))?,
+            None => {
+                let entry = Entry {
+                    path: name.into(),
+                    id: String::new(),
+                    seq: self.shared.ledger.next_seq(),
+                    stat,
+                    digest,
+                    outcome: Outcome::Grown,
+                    code: None,
+                    rows: 0,
+                    rejected: 0,
+                    line: 0,
+                    archive: None,
+                };
+                Some(self.shared.ledger.add(entry)?)
+            }
+        };
+        self.give_note(change)
+    }
+
+    /// A batch without rows that carries a change of the ledger.
+    fn give_note(&mut self, change: Option<(NoteKey, Bytes)>) -> Result<(), Halt> {
+        let Some((key, bytes)) = change else { return Ok(()) };
+        let batch = self.empty_batch(Advance::default().note(key, Some(bytes)));
+        self.give(batch)
+    }
+}
+
+/// Reads a file for its digests; `None` when it is not the file of `stat`, before or after.
+fn content_of(path: &Path, stat: &FileStat, lengths: &[u64]) -> Result<Option<Content>> {
+    let failed = |e| file_error("reading a file for its digest failed", path, e);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let (mut digest, mut prefixes, mut seen) = (ContentDigest::new(), Vec::new(), 0u64);
+    let mut buffer = vec![0; 1 << 18];
+    let mut cuts = lengths.iter().copied().chain([stat.size]).peekable();
+    while let Some(cut) = cuts.next() {
+        while seen < cut {
+            let most = (cut - seen).min(buffer.len() as u64) as usize;
+            match file.read(&mut buffer[..most]) {
+                Ok(0) => return Ok(None),
+                Ok(n) => {
+                    digest.update(&buffer[..n]);
+                    seen += n as u64;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(failed(e)),
+            }
+        }
+        if cuts.peek().is_some() {
+            prefixes.push(digest.so_far());
+        }
+    }
+    let is_still = look(path, true)?.is_some_and(|now| now.is_same_content(stat));
+    Ok(is_still.then(|| Content { whole: digest.so_far(), prefixes }))
+}

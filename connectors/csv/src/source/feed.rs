@@ -1,0 +1,216 @@
+//! The thread that looks into the folder, decides what each file is, and reads one after the other.
+
+use super::Fed;
+use super::expect::Expectations;
+use super::stop::Stop;
+use crate::config::{CsvDropsConfig, FileOrder};
+use crate::decode;
+use crate::file_stat::{FileStat, host_id};
+use crate::folder::{self, Listing, Names, Settling, Told};
+use crate::ledger::Ledger;
+use crate::notes::{OpenFile, open_files};
+use crate::owner::Owner;
+use crate::reader::{PIECE_BYTES, Portion};
+use crate::release::Releaser;
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use unbatch_api::failpoint::{hit, sabotaged};
+use unbatch_api::{Batch, Bound, Committed, Error, Reports, Result, SourceContext, StopAfter, StreamName, StreamSchema};
+
+/// A file that is still not ready after this time is told about.
+const WAITING_TOLD_AFTER: Duration = Duration::from_secs(30);
+
+/// What the thread shares with the source, or is given by it.
+pub struct Shared {
+    pub folder: PathBuf,
+    pub names: Names,
+    pub ledger: Ledger,
+    pub owner: Owner,
+    pub releaser: Option<Arc<Mutex<Releaser>>>,
+    pub expectations: Arc<Expectations>,
+    pub stop: Arc<Stop>,
+    pub sender: mpsc::Sender<Fed>,
+}
+
+pub struct Feed {
+    pub(super) config: Arc<CsvDropsConfig>,
+    pub(super) shared: Shared,
+    pub(super) stream: StreamName,
+    /// Of the file read last; what batches without rows carry.
+    pub(super) schema: Arc<StreamSchema>,
+    pub(super) reports: Reports,
+    pub(super) stop_after: StopAfter,
+    pub(super) portion: Portion,
+    pub(super) revision: u64,
+    pub(super) host: Option<String>,
+    pub(super) settling: Settling,
+    pub(super) told: Told,
+    pub(super) archive_name: Option<crate::archive::Mark>,
+    committed: Committed,
+    resumed: VecDeque<OpenFile>,
+    /// The files of a bounded input; `None`: whatever comes.
+    listed: Option<BTreeSet<String>>,
+    began: Instant,
+    bound: Bound,
+}
+
+/// Why the thread ends before the input does.
+pub enum Halt {
+    /// The source was dropped or settled.
+    Stopped,
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Failed(error)
+    }
+}
+
+impl Feed {
+    pub fn new(config: Arc<CsvDropsConfig>, cx: &SourceContext, shared: Shared) -> Result<Self> {
+        let releaser = shared.releaser.as_ref().map(|r| r.lock().unwrap_or_else(PoisonError::into_inner));
+        let archive_name = releaser.as_ref().filter(|r| r.archive().is_some()).map(|r| r.mark().clone());
+        drop(releaser);
+        let portion =
+            Portion { rows: cx.limits.batch_rows.max(1), bytes: cx.limits.batch_bytes.clamp(1 << 12, PIECE_BYTES) };
+        Ok(Self {
+            stream: decode::stream_name(&config),
+            schema: decode::declared_schema(&config),
+            reports: cx.reports.clone(),
+            stop_after: cx.stop_after,
+            portion,
+            revision: cx.revision,
+            host: host_id(),
+            settling: Settling::new(config.ready_when.clone(), config.order == FileOrder::Name),
+            told: Told::default(),
+            archive_name,
+            committed: cx.committed.clone(),
+            resumed: open_files(&cx.resume)?.into(),
+            listed: None,
+            began: Instant::now(),
+            bound: cx.bound,
+            config,
+            shared,
+        })
+    }
+
+    /// Reads until the input ends, the source is gone, or something fails; the source is told which.
+    pub fn run(mut self) {
+        let last = match self.feed() {
+            Ok(()) => Ok(None),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Stopped) => return,
+        };
+        // nobody listens any more when this fails, and then nobody needs it
+        let _ = self.shared.sender.blocking_send(last);
+    }
+
+    fn feed(&mut self) -> Result<(), Halt> {
+        while let Some(open) = self.resumed.pop_front() {
+            self.resume(open)?;
+        }
+        loop {
+            self.go_on()?;
+            let began = Instant::now();
+            let listing = folder::list(&self.shared.folder, &self.shared.names, self.config.follows_links())?;
+            hit("csv.after_list")?;
+            self.shared.owner.check_others(&self.shared.folder, &listing)?;
+            if listing.unreadable_names > 0 {
+                self.told.once(&self.reports, "unreadable", "", "there are file names that are not UTF-8; they are not read");
+            }
+            let listed_in = began.elapsed();
+            let round = self.take_in(&listing, listed_in)?;
+            self.release(&listing);
+            match round {
+                Round::Over => return Ok(()),
+                Round::Again => {}
+                // a folder that takes long to list is listed less often
+                Round::Idle(pause) => {
+                    self.shared.stop.wait(pause.max(10 * listed_in));
+                }
+            }
+        }
+    }
+
+    /// Reads what is ready.
+    fn take_in(&mut self, listing: &Listing, listed_in: Duration) -> Result<Round, Halt> {
+        let now = Instant::now();
+        let patience = self.settling.patience();
+        // what a bounded input waits for is over once every file had the time to stand still
+        let is_last_call = self.bound == Bound::Once && now - self.began >= patience;
+        if self.bound == Bound::Once && self.listed.is_none() {
+            self.began = now;
+            self.listed = Some(listing.files.iter().map(|(name, _)| name.clone()).collect());
+        }
+        let candidates: Vec<_> = listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
+        let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call)?;
+        self.reports.set("files_waiting", judged.waiting.len() as i64);
+        let all = judged.ready.len();
+        for (i, (name, stat)) in judged.ready.into_iter().enumerate() {
+            self.go_on()?;
+            self.take(&name, stat)?;
+            // files may have come meanwhile that belong before the next one
+            let is_old = now.elapsed() > self.config.poll.0.max(10 * listed_in);
+            if is_old && i + 1 < all {
+                return Ok(Round::Again);
+            }
+        }
+        for (name, waited) in &judged.waiting {
+            if *waited >= WAITING_TOLD_AFTER || (is_last_call && all == 0) {
+                self.told.once(&self.reports, "waiting", name, self.settling.why_waiting());
+            }
+        }
+        Ok(match (all, judged.waiting.is_empty()) {
+            (1.., _) => Round::Again,
+            (0, is_empty) if self.bound == Bound::Once && (is_empty || is_last_call) => Round::Over,
+            (0, true) => Round::Idle(self.config.poll.0),
+            (0, false) => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
+        })
+    }
+
+    /// Whether the ledger leaves open what to do with the file.
+    fn is_candidate(&self, name: &str, stat: &FileStat) -> bool {
+        if self.listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
+            return false;
+        }
+        if sabotaged("file-late") && self.shared.ledger.files().any(|e| e.path.as_str() > name) {
+            return false;
+        }
+        !self.is_known(name, stat)
+    }
+
+    /// Releases what is committed. A release that fails is told and tried again; rows need not wait for it.
+    fn release(&mut self, listing: &Listing) {
+        let Some(releaser) = &self.shared.releaser else { return };
+        let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
+        releaser.watch_archived(Instant::now());
+        let done = releaser.release_due(listing, &self.committed.latest());
+        self.reports.set("release_failing", i64::from(done.is_err()));
+        if let Err(error) = done {
+            self.reports.notice("release", "", &error.one_line());
+        }
+    }
+
+    /// Hands on a batch; waits while the sink is behind.
+    pub(super) fn give(&mut self, batch: Batch) -> Result<(), Halt> {
+        self.shared.sender.blocking_send(Ok(Some(batch))).map_err(|_| Halt::Stopped)
+    }
+
+    pub(super) fn go_on(&self) -> Result<(), Halt> {
+        if self.shared.stop.is_set() { Err(Halt::Stopped) } else { Ok(()) }
+    }
+}
+
+/// What a look into the folder came to.
+enum Round {
+    /// Something was read: look again at once.
+    Again,
+    /// Nothing to do for so long.
+    Idle(Duration),
+    /// A bounded input is at its end.
+    Over,
+}

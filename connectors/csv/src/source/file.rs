@@ -1,0 +1,311 @@
+//! Reads one file from its beginning or from the middle into batches, and closes it in the ledger.
+
+use super::expect::changed;
+use super::feed::{Feed, Halt};
+use crate::config::OnBadFile;
+use crate::digest::{ContentDigest, id_of};
+use crate::file_stat::FileStat;
+use crate::folder::{file_error, look};
+use crate::ledger::{Entry, Outcome};
+use crate::notes::{OpenNote, open_key};
+use crate::position::{Place, part_of};
+use crate::reader::{BadFile, FileReader, PARKED, Rows, Step};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use unbatch_api::arrow::array::RecordBatch;
+use unbatch_api::failpoint::{hit, sabotaged};
+use unbatch_api::{
+    Advance, Batch, Error, Ops, Origin, OriginColumns, Part, Position, RawRow, RejectedRow, Result, RowOrigin, Span, Stage,
+};
+
+/// How much of the beginning makes a file's id.
+const ID_BYTES: u64 = 64 * 1024;
+
+/// Where to begin with a file that was chosen.
+pub enum Start {
+    /// At its beginning. `again`: number of the ledger's entry when the same content was read before.
+    Whole { again: Option<u64> },
+    /// After what was read when it was shorter; `prefix` is the digest of that.
+    Grown { place: Place, prefix: String, rejected: u64 },
+}
+
+/// A file that is being read.
+pub(super) struct Reading {
+    pub id: String,
+    pub part: Part,
+    /// Relative to the folder, as origins have it.
+    pub name: Arc<str>,
+    pub path: PathBuf,
+    pub stat: FileStat,
+    pub reader: FileReader,
+    /// Where the part stands in what was given so far.
+    pub after: Option<Position>,
+    /// Whether a note of it is in what was given so far.
+    pub has_note: bool,
+    pub began_at: Option<u64>,
+    pub again: Option<u64>,
+}
+
+/// Rows with the note that goes with them.
+struct Held {
+    rows: Rows,
+    note: OpenNote,
+}
+
+impl Feed {
+    /// Reads a file that is not open yet. One that changed since it settled is left for later.
+    pub(super) fn read(&mut self, name: &str, stat: FileStat, start: Start) -> Result<(), Halt> {
+        let path = self.shared.folder.join(name);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(file_error("opening a file failed", &path, e).into()),
+        };
+        if !stat_of(&file, &path)?.is_same_content(&stat) {
+            return Ok(());
+        }
+        let id = self.id_of(name, &stat, &path, &file)?;
+        let reader = FileReader::new(file, self.config.clone(), self.stop_after, self.portion);
+        let (part, name) = (part_of(&id), Arc::from(name));
+        let mut reading =
+            Reading { id, part, name, path, stat, reader, after: None, has_note: false, began_at: None, again: None };
+        match start {
+            Start::Whole { again } => reading.again = again,
+            Start::Grown { place, prefix, rejected } => {
+                let digest = digest_up_to(&reading.path, ContentDigest::new(), 0, place.byte)?;
+                if digest.so_far() != prefix {
+                    // it changed after it was examined
+                    return Ok(());
+                }
+                reading.began_at = Some(place.byte);
+                if let Some(bad) = reading.reader.resume(place, digest, rejected)? {
+                    return self.bad(reading, None, None, bad);
+                }
+            }
+        }
+        self.read_on(reading)
+    }
+
+    /// Reads to the end from where the reader stands.
+    pub(super) fn read_on(&mut self, mut reading: Reading) -> Result<(), Halt> {
+        self.shared.expectations.expect(reading.part.clone(), reading.path.clone(), reading.stat);
+        self.reports.set("file_bytes", reading.stat.size as i64);
+        // one block is held back, so that a small file is one batch with its rows and its end
+        let mut held: Option<Held> = None;
+        loop {
+            self.go_on()?;
+            let step = reading.reader.step()?;
+            hit("csv.after_read")?;
+            if let Some(layout) = reading.reader.layout() {
+                self.schema = layout.schema.clone();
+            }
+            self.reports.set("file_bytes_read", reading.reader.place().byte as i64);
+            match step {
+                Step::Rows(rows) => {
+                    let note = self.note_of(&reading);
+                    if let Some(before) = held.replace(Held { rows, note }) {
+                        self.give_rows(&mut reading, before)?;
+                    }
+                }
+                Step::End => return self.close(reading, held.map(|h| h.rows), None),
+                Step::Bad(rows, bad) => return self.bad(reading, held, rows, bad),
+            }
+        }
+    }
+
+    /// The file cannot be read on: what was read before is good.
+    fn bad(&mut self, mut reading: Reading, held: Option<Held>, rows: Option<Rows>, bad: BadFile) -> Result<(), Halt> {
+        let is_stop = self.config.on_bad_file == OnBadFile::Stop;
+        let note = self.note_of(&reading);
+        let rest = match (held, rows) {
+            (Some(held), Some(rows)) => {
+                self.give_rows(&mut reading, held)?;
+                Some(rows)
+            }
+            (held, rows) => held.map(|h| h.rows).or(rows),
+        };
+        if !is_stop {
+            return self.close(reading, rest, Some(bad));
+        }
+        if let Some(rows) = rest {
+            self.give_rows(&mut reading, Held { rows, note })?;
+        }
+        Err(Halt::Failed(
+            Error::rejected(format!("reading a file failed: {}", bad.message))
+                .code("U0224")
+                .with("file", &reading.name)
+                .with("reason", bad.code)
+                .with("line", bad.at.line)
+                .with("byte", bad.at.byte)
+                .help("mend the file under the same name and resume, or set `on_bad_file: park`"),
+        ))
+    }
+
+    fn give_rows(&mut self, reading: &mut Reading, held: Held) -> Result<(), Halt> {
+        let through = held.rows.through.to_position();
+        let advance = Advance::of(reading.part.clone(), reading.after.replace(through.clone()), through)
+            .note(open_key(&reading.id), Some(held.note.encode()?));
+        reading.has_note = true;
+        let batch = self.batch(&reading.name, held.rows, advance);
+        self.give(batch)
+    }
+
+    /// The last batch of a file: its last rows, and its entry in the ledger.
+    fn close(&mut self, mut reading: Reading, rows: Option<Rows>, bad: Option<BadFile>) -> Result<(), Halt> {
+        let place = reading.reader.place();
+        let digest = reading.reader.read_out()?;
+        let is_whole = reading.reader.place().byte == reading.stat.size;
+        let now = look(&reading.path, true)?;
+        let is_same = now.as_ref().is_some_and(|now| now.is_same_content(&reading.stat));
+        if !(is_same && is_whole) && !sabotaged("file-rewritten") {
+            return Err(changed(&reading.path, &reading.stat, now.as_ref()).into());
+        }
+        let (key, page) = self.record(&reading, place, digest, bad.as_ref())?;
+        let after = reading.after.take();
+        let through = place.to_position();
+        let mut advance = Advance::default().note(key, Some(page)).close(reading.part.clone());
+        advance.spans.insert(reading.part.clone(), Span { after, through });
+        if reading.has_note {
+            advance = advance.note(open_key(&reading.id), None);
+        }
+        let mut batch = match rows {
+            Some(rows) => self.batch(&reading.name, rows, advance),
+            None => self.empty_batch(advance),
+        };
+        if let Some(bad) = bad {
+            self.reports.add("files_failed_total", 1);
+            self.reports.parked(&reading.name, &format!("line {}: {} ({})", bad.at.line, bad.message, bad.code));
+            batch.rejected.push(self.parked_entry(&reading.name, bad));
+        } else {
+            self.reports.add("files_loaded_total", 1);
+        }
+        self.reports.add("bytes_read_total", reading.stat.size as i64 - reading.began_at.unwrap_or_default() as i64);
+        self.give(batch)
+    }
+
+    fn record(
+        &mut self,
+        reading: &Reading,
+        place: Place,
+        digest: String,
+        bad: Option<&BadFile>,
+    ) -> Result<(unbatch_api::NoteKey, bytes::Bytes)> {
+        let name = &*reading.name;
+        let ledger = &mut self.shared.ledger;
+        let entry = Entry {
+            path: name.into(),
+            id: reading.id.clone(),
+            seq: ledger.next_seq(),
+            stat: reading.stat,
+            archive: self.archive_name.as_ref().filter(|_| bad.is_none()).map(|mark| mark.archive_name(name, &digest)),
+            digest,
+            outcome: if bad.is_some() { Outcome::Failed } else { Outcome::Loaded },
+            code: bad.map(|b| b.code.to_owned()),
+            rows: place.row,
+            rejected: reading.reader.rejected(),
+            line: place.line,
+        };
+        // the same content again, or the same file longer, keeps its one entry
+        let old = match reading.began_at {
+            Some(size) => ledger.of(name).find(|e| e.outcome == Outcome::Loaded && e.stat.size == size).map(|e| e.seq),
+            None => reading.again,
+        };
+        if let Some(seq) = old
+            && let Some(changed) = ledger.change(name, seq, |e| *e = entry.clone())?
+        {
+            return Ok(changed);
+        }
+        ledger.add(entry)
+    }
+
+    fn parked_entry(&self, name: &Arc<str>, bad: BadFile) -> RejectedRow {
+        RejectedRow {
+            code: Cow::Borrowed(bad.code),
+            message: format!("{PARKED}{}", bad.message),
+            stage: Stage::Source,
+            stream: self.stream.clone(),
+            origin: RowOrigin::File { file: name.clone(), line: bad.at.line, byte: bad.at.byte },
+            raw: RawRow::of(bad.head),
+        }
+    }
+
+    fn batch(&self, name: &Arc<str>, rows: Rows, advance: Advance) -> Batch {
+        self.reports.add("rows_read_total", (rows.rows.num_rows() + rows.refused.len()) as i64);
+        let origin = OriginColumns::File { file: name.clone(), lines: rows.lines, bytes: rows.bytes };
+        Batch {
+            stream: self.stream.clone(),
+            schema: self.schema.clone(),
+            rows: rows.rows,
+            marks: None,
+            before: None,
+            before_marks: None,
+            ops: Ops::Append,
+            origin: Origin { rows: origin, revision: self.revision },
+            source_time: None,
+            rejected: rows.refused.into_iter().map(|r| r.into_rejected(&self.stream, name)).collect(),
+            advance: Some(advance),
+        }
+    }
+
+    /// A batch that has only an advance.
+    pub(super) fn empty_batch(&self, advance: Advance) -> Batch {
+        let rows = RecordBatch::new_empty(self.schema.fields().clone());
+        let rows = Rows { rows, lines: vec![], bytes: vec![], refused: vec![], through: Place::START };
+        self.batch(&Arc::from(""), rows, advance)
+    }
+
+    fn note_of(&self, reading: &Reading) -> OpenNote {
+        let digest = reading.reader.digest();
+        let (chunks, chain) = digest.full_chunks();
+        OpenNote {
+            v: 1,
+            path: reading.name.to_string(),
+            stat: reading.stat,
+            host: self.host.clone(),
+            prefix: digest.so_far(),
+            chunks,
+            chain,
+            rejected: reading.reader.rejected(),
+            began_at: reading.began_at,
+        }
+    }
+
+    /// Hash of path, size, modification time and first bytes, and of how often the path was done before, so that a
+    /// delivery that equals an earlier one in all that is a part of its own.
+    fn id_of(&self, name: &str, stat: &FileStat, path: &std::path::Path, file: &File) -> Result<String> {
+        let failed = |e| file_error("reading the beginning of a file failed", path, e);
+        let mut head = Vec::new();
+        let mut other = file.try_clone().map_err(failed)?;
+        other.by_ref().take(ID_BYTES).read_to_end(&mut head).map_err(failed)?;
+        // the two handles share one place in the file
+        std::io::Seek::rewind(&mut other).map_err(failed)?;
+        let times = self.shared.ledger.of(name).map(|e| e.seq).max().unwrap_or_default();
+        let numbers = format!("{} {} {times}", stat.size, stat.mtime);
+        Ok(id_of(&[name.as_bytes(), numbers.as_bytes(), &head], 16))
+    }
+}
+
+/// Feeds `digest` with the bytes of a file from `from` to `to`.
+pub(super) fn digest_up_to(path: &std::path::Path, mut digest: ContentDigest, from: u64, to: u64) -> Result<ContentDigest> {
+    let failed = |e| file_error("reading a file for its digest failed", path, e);
+    let mut file = File::open(path).map_err(failed)?;
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from)).map_err(failed)?;
+    let mut rest = file.take(to - from);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(digest),
+            Ok(n) => digest.update(&buffer[..n]),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
+}
+
+pub(super) fn stat_of(file: &File, path: &std::path::Path) -> Result<FileStat> {
+    let metadata = file.metadata().map_err(|e| file_error("looking at an open file failed", path, e))?;
+    Ok(FileStat::of(&metadata))
+}

@@ -1,0 +1,151 @@
+//! The reading end: a thread that lists, reads and decodes (`feed`), and the source that hands on what it made.
+
+mod examine;
+mod expect;
+mod feed;
+mod file;
+mod resume;
+mod stop;
+
+use crate::config::CsvDropsConfig;
+use crate::folder::{self, Names};
+use crate::ledger::Ledger;
+use crate::location::Location;
+use crate::owner::Owner;
+use crate::release::Releaser;
+use expect::Expectations;
+use feed::Feed;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use stop::Stop;
+use tokio::sync::mpsc;
+use unbatch_api::names::SplitIndex;
+use unbatch_api::{Advance, Batch, Checkpoint, Error, Result, Source, SourceContext, async_trait};
+
+/// Decoded batches that wait for the sink; with the one being made and the one held back, at most four are in memory.
+const BATCHES_WAITING_MAX: usize = 2;
+
+/// What the thread hands over; `None` is the end of a bounded input.
+type Fed = Result<Option<Batch>>;
+
+pub struct CsvSource {
+    batches: mpsc::Receiver<Fed>,
+    ended: bool,
+    stop: Arc<Stop>,
+    expectations: Arc<Expectations>,
+    releaser: Option<Arc<Mutex<Releaser>>>,
+    folder: PathBuf,
+    names: Names,
+}
+
+impl CsvSource {
+    /// Opens the folder at `cx.resume` and starts to read.
+    pub async fn open(config: Arc<CsvDropsConfig>, cx: SourceContext) -> Result<Self> {
+        blocking("opening the folder", move || Self::start(config, cx)).await
+    }
+
+    fn start(config: Arc<CsvDropsConfig>, cx: SourceContext) -> Result<Self> {
+        let folder = folder_of(&config, &cx.place.base)?;
+        let split = match cx.place.split.index {
+            SplitIndex::Number(n) => n,
+            SplitIndex::Replay => 0,
+        };
+        let names = Names::new(&config, split)?;
+        let listing = folder::list(&folder, &names, config.follows_links())?;
+        let ledger = Ledger::read(&cx.resume)?;
+        let releaser = Releaser::new(&config, &folder, &cx)?;
+        if let Some(releaser) = &releaser {
+            let known: HashSet<&str> = ledger.files().map(|e| crate::archive::digits(&e.digest)).collect();
+            if let Some(archive) = releaser.archive() {
+                releaser.mark().check_archive(archive, &known)?;
+            }
+            for name in &listing.hidden {
+                releaser.mark().check_known(name, &folder, &known)?;
+            }
+        }
+        let owner = Owner::new(&config, &cx.place);
+        owner.check_others(&folder, &listing)?;
+        owner.claim(&folder, &config.after)?;
+
+        let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
+        let stop = Arc::new(Stop::default());
+        let expectations = Arc::new(Expectations::default());
+        let releaser = releaser.map(|r| Arc::new(Mutex::new(r)));
+        let source = Self {
+            batches,
+            ended: false,
+            stop: stop.clone(),
+            expectations: expectations.clone(),
+            releaser: releaser.clone(),
+            folder: folder.clone(),
+            names: names.clone(),
+        };
+        let feed = Feed::new(config, &cx, feed::Shared { folder, names, ledger, owner, releaser, expectations, stop, sender })?;
+        std::thread::Builder::new()
+            .name(format!("csv {}", cx.place.split))
+            .spawn(move || feed.run())
+            .map_err(|e| Error::transient("starting the thread that reads files failed").code("U0220").caused_by(e))?;
+        Ok(source)
+    }
+}
+
+#[async_trait]
+impl Source for CsvSource {
+    async fn next(&mut self) -> Result<Option<Batch>> {
+        if self.ended {
+            return Ok(None);
+        }
+        // `recv` loses nothing when its future is dropped
+        match self.batches.recv().await {
+            Some(Ok(None)) => {
+                self.ended = true;
+                Ok(None)
+            }
+            Some(fed) => fed,
+            None => Err(Error::bug("reading files failed: the thread that reads them is gone").code("U0901")),
+        }
+    }
+
+    async fn vouch(&mut self, advance: &Advance) -> Result<()> {
+        let due = self.expectations.due(advance)?;
+        blocking("looking at open files", move || expect::verify(&due)).await
+    }
+
+    async fn settle(&mut self, committed: &Checkpoint) -> Result<()> {
+        self.stop.set();
+        let Some(releaser) = self.releaser.clone() else { return Ok(()) };
+        let (folder, names, committed) = (self.folder.clone(), self.names.clone(), committed.clone());
+        blocking("releasing files", move || {
+            let listing = folder::list(&folder, &names, false)?;
+            let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
+            releaser.release_due(&listing, &committed)
+        })
+        .await
+    }
+}
+
+impl Drop for CsvSource {
+    fn drop(&mut self) {
+        self.stop.set();
+    }
+}
+
+/// The folder that is read.
+pub fn folder_of(config: &CsvDropsConfig, base: &Path) -> Result<PathBuf> {
+    match Location::parse(&config.url) {
+        Ok(location) => Ok(location.resolve(base)),
+        Err(message) => Err(Error::misconfigured(format!("reading `url` failed: {message}")).code("U0210")),
+    }
+}
+
+/// Runs file work where it may block.
+pub async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => Err(Error::bug(format!("{doing} failed")).code("U0901").caused_by(e)),
+    }
+}

@@ -1,0 +1,322 @@
+//! One round from its seed to its verdict.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::json;
+use unbatch_test_harness::{Launch, Proxy, Reader, Seed, Signal, built_binary};
+
+use crate::Outcome;
+use crate::drops::{self, Drops};
+use crate::figures::Figures;
+use crate::owner::{END, End, Owner, wait};
+use crate::schedules::Mode;
+use crate::site::Site;
+use crate::verdict::{self, Results};
+
+/// A round that takes longer is a failure. Most take two or three seconds.
+const ROUND: Duration = Duration::from_secs(180);
+
+/// How long an owner may take until everything that was dropped is visible, whatever happened to it before.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// How long a process may take until its split is open. On Apache Kafka the first makes topics of 128 partitions.
+const OPENING: Duration = Duration::from_secs(60);
+
+/// What a round is asked for.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub mode: Mode,
+    pub seed: Seed,
+    /// Rules that the product is to leave out (`UNBATCH_SABOTAGE`), to show that the round finds it. Empty: none.
+    pub sabotage: String,
+}
+
+/// A round that did not end as it must. Its folder is kept.
+#[derive(Debug)]
+pub struct Failure {
+    pub figures: Figures,
+    message: String,
+}
+
+/// Runs one round.
+///
+/// # Errors
+///
+/// When anything is missing, doubled, wrong or out of order, or a process did not do what it must. The message says how to
+/// run the round again.
+pub fn run(site: &Site, order: &Order) -> Result<Figures, Failure> {
+    let home = match tempfile::Builder::new().prefix("unbatch-kill-").tempdir() {
+        Ok(home) => home,
+        Err(e) => return Err(Failure { figures: Figures::default(), message: format!("no temporary folder: {e}") }),
+    };
+    let mut round = match Round::begin(site, order, home.path()) {
+        Ok(round) => round,
+        Err(message) => return Err(Failure { figures: Figures::default(), message }),
+    };
+    let ended = catch_unwind(AssertUnwindSafe(|| round.play(order.mode)))
+        .unwrap_or_else(|panic| Err(format!("panicked: {}", text_of(panic.as_ref()))));
+    let (figures, story) = (round.figures, std::mem::take(&mut round.story));
+    drop(round);
+    match ended {
+        Ok(()) => Ok(figures),
+        Err(what) => {
+            let kept = home.keep();
+            let message = explain(order, &what, &story, &kept);
+            let _ = fs::write(kept.join("failure.txt"), &message);
+            Err(Failure { figures, message })
+        }
+    }
+}
+
+/// A pipeline of its own with its files, and the processes that run it.
+pub(crate) struct Round<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) rng: StdRng,
+    pub(crate) drops: Drops,
+    pub(crate) figures: Figures,
+    sabotage: String,
+    home: PathBuf,
+    pipeline: PathBuf,
+    topic: String,
+    quarantine: String,
+    runtime: PathBuf,
+    transaction_timeout: Duration,
+    begun: Instant,
+    /// What was done and seen, for the message of a failure.
+    story: Vec<String>,
+}
+
+/// How to start the product.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Start {
+    /// `--once`
+    pub once: bool,
+    /// `UNBATCH_FAILPOINTS`
+    pub failpoints: String,
+    /// Through a proxy of its own.
+    pub proxied: bool,
+}
+
+impl<'a> Round<'a> {
+    fn begin(site: &'a Site, order: &Order, home: &Path) -> Outcome<Round<'a>> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let mut rng = order.seed.rng();
+        let name = format!("{}-{}", order.mode.name(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // short ones are for the schedules in which a transaction outlives its time-out
+        let transaction_timeout = Duration::from_secs([3, 10, 60][rng.random_range(0..3)]);
+        let runtime = home.join("unbatch.yaml");
+        let properties = json!({"transaction.timeout.ms": transaction_timeout.as_millis() as u64});
+        let file = json!({"deployment": site.deployment(), "kafka": {"properties": properties}});
+        drops::write(&runtime, &file)?;
+        let drops = Drops::generate(home, &mut rng)?;
+        let (pipeline, topic) = drops.write_pipeline(home, &name)?;
+        fs::create_dir_all(home.join("logs")).map_err(|e| format!("making a folder: {e}"))?;
+        let mut round = Round {
+            site,
+            rng,
+            figures: Figures::default(),
+            sabotage: order.sabotage.clone(),
+            home: home.to_owned(),
+            pipeline,
+            topic,
+            quarantine: format!("{}.{name}.quarantine", site.deployment()),
+            runtime,
+            transaction_timeout,
+            begun: Instant::now(),
+            story: Vec::new(),
+            drops,
+        };
+        let totals = round.drops.ledger.truth().totals;
+        let (feed, after) = (round.drops.feed, round.drops.after);
+        round.note(format!("{feed:?}, after {after:?}, transactions end after {transaction_timeout:?}, {totals:?}"));
+        Ok(round)
+    }
+
+    fn play(&mut self, mode: Mode) -> Outcome<()> {
+        while self.drops.next_wave() {
+            let first = self.rng.random_range(0..=self.drops.coming());
+            // one file with rows is left for schedules that need something to happen later
+            self.drops.drop_files(first.min(self.drops.coming().saturating_sub(2)))?;
+            self.note(format!("a wave: {first} files dropped, {} coming", self.drops.coming()));
+            if self.drops.waves_left() > 0 || self.rng.random_bool(0.4) {
+                mode.play(self)?;
+            }
+            self.finish()?;
+        }
+        let results = Results { bootstrap: self.site.bootstrap(), topic: &self.topic, quarantine: &self.quarantine };
+        verdict::judge(&self.drops, &results, self.left(), &mut self.figures)
+    }
+
+    /// What is left of the wave, read by one clean run to its end.
+    fn finish(&mut self) -> Outcome<()> {
+        self.drops.drop_files(usize::MAX)?;
+        let owner = self.start(Start { once: true, ..Start::default() });
+        let end = self.ended(owner)?;
+        end.must_be_good(self.drops.any_parked())
+    }
+
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
+        self.story.push(format!("{:6.2} s  {}", self.begun.elapsed().as_secs_f64(), what.into()));
+    }
+
+    fn left(&self) -> Duration {
+        ROUND.saturating_sub(self.begun.elapsed())
+    }
+
+    /// Starts a run of the pipeline.
+    pub(crate) fn start(&mut self, how: Start) -> Owner {
+        self.figures.starts += 1;
+        let name = format!("run-{}", self.figures.starts);
+        let proxy = how.proxied.then(|| Proxy::start(self.site.bootstrap()));
+        let brokers = proxy.as_ref().map_or(self.site.bootstrap(), |proxy| proxy.bootstrap()).to_owned();
+        let mut launch = Launch::program(binary())
+            .named(&name)
+            .current_dir(&self.home)
+            .args(["run", "--no-http", "--json", "--log-format", "json", "--brokers", &brokers, "--config"])
+            .arg(&self.runtime)
+            .arg(&self.pipeline);
+        if how.once {
+            launch = launch.arg("--once");
+        }
+        for (variable, value) in [("UNBATCH_FAILPOINTS", &how.failpoints), ("UNBATCH_SABOTAGE", &self.sabotage)] {
+            if !value.is_empty() {
+                launch = launch.env(variable, value);
+            }
+        }
+        self.note(format!("{name} starts: {how:?}"));
+        Owner::new(name, launch.start(), proxy, &self.home.join("logs"))
+    }
+
+    /// Waits until the split is open.
+    pub(crate) fn opened(&mut self, owner: &mut Owner) -> Outcome<()> {
+        let opened = wait(OPENING.min(self.left()), || {
+            // looked at first: what ended before it was open never will be
+            let ended = owner.has_ended();
+            owner.is_open().then_some(true).or(ended.then_some(false))
+        });
+        self.note(format!("{} opened: {opened:?}", owner.name()));
+        match opened {
+            Some(true) => Ok(()),
+            Some(false) => Err(format!("{} ended before its split was open", owner.name())),
+            None => Err(format!("{} did not open its split in {OPENING:?}", owner.name())),
+        }
+    }
+
+    /// Records and transaction ends below the last stable offset of the topic, all partitions together; 0 when there is no
+    /// topic yet.
+    pub(crate) fn visible(&self) -> i64 {
+        let ends = Reader::committed(self.site.bootstrap()).end_offsets(&self.topic, Duration::from_millis(60));
+        ends.map(|ends| ends.values().sum()).unwrap_or(0)
+    }
+
+    /// Waits until the owner has brought every good row of the whole files that were dropped into the topic, so that what
+    /// happened to it is shown to be something that it recovers from by itself.
+    pub(crate) fn recovered(&mut self, owner: &mut Owner) -> Outcome<()> {
+        let wanted = self.drops.rows_dropped();
+        let reader = Reader::committed(self.site.bootstrap());
+        let found = wait(RECOVERY.min(self.left()), || {
+            // looked at first: what ended has done all that it will
+            let ended = owner.has_ended();
+            let is_there = self.visible() >= wanted as i64
+                && reader.read_visible(&self.topic, END).is_ok_and(|records| records.len() as u64 >= wanted);
+            is_there.then_some(true).or(ended.then_some(false))
+        });
+        self.note(format!("{} has brought all {wanted} rows: {found:?}", owner.name()));
+        match found {
+            Some(true) => Ok(()),
+            Some(false) => Err(format!("{} ended although it should have gone on", owner.name())),
+            None => Err(format!("{} did not bring all rows that were dropped within {RECOVERY:?}", owner.name())),
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self, mut owner: Owner) -> Outcome<()> {
+        if !owner.has_ended() {
+            owner.signal(Signal::Kill);
+        }
+        self.ended(owner).map(|_| ())
+    }
+
+    /// SIGTERM, on which it must commit what it has and end in good order.
+    pub(crate) fn stop(&mut self, mut owner: Owner) -> Outcome<()> {
+        if !owner.has_ended() {
+            owner.signal(Signal::Terminate);
+        }
+        let end = self.ended(owner)?;
+        end.must_be_good(self.drops.any_parked())
+    }
+
+    /// Waits for the end of a process and counts how it ended.
+    pub(crate) fn ended(&mut self, owner: Owner) -> Outcome<End> {
+        self.figures.faults += owner.failpoint_failures() as u64;
+        if let Some(proxy) = &owner.proxy {
+            let strikes = proxy.strikes();
+            self.figures.faults += strikes.iter().filter(|strike| strike.contains(" struck ")).count() as u64;
+            self.story.extend(strikes.into_iter().map(|strike| format!("          wire: {strike}")));
+        }
+        let end = owner.end(END.min(self.left()))?;
+        self.figures.kills += u64::from(end.was_killed());
+        self.figures.fences += u64::from(end.is_fenced());
+        self.note(format!("{} ended: {}{}", end.name, end.status, if end.is_fenced() { ", fenced" } else { "" }));
+        Ok(end)
+    }
+
+    /// The error of a process that ended although nothing gave it a reason to.
+    pub(crate) fn ended_by_itself(&mut self, owner: Owner) -> Outcome<()> {
+        let end = self.ended(owner)?;
+        Err(format!("{} ended by itself: {}", end.name, end.describe()))
+    }
+
+    pub(crate) fn transaction_timeout(&self) -> Duration {
+        self.transaction_timeout
+    }
+
+    /// Waits until no transaction is open in the topic: where nobody can end one, until the broker has ended it.
+    pub(crate) fn transactions_over(&mut self) -> Outcome<()> {
+        let ends = |reader: Reader| reader.end_offsets(&self.topic, Duration::from_millis(500)).ok();
+        let bootstrap = self.site.bootstrap();
+        let limit = self.transaction_timeout + Duration::from_secs(20);
+        // both unknown when there is no topic yet
+        wait(limit, || (ends(Reader::committed(bootstrap)) == ends(Reader::uncommitted(bootstrap))).then_some(()))
+            .ok_or_else(|| format!("the broker did not end a transaction within {limit:?}"))
+    }
+}
+
+/// The binary of the product; looked for once, since its age is printed each time.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| built_binary("unbatch"))
+}
+
+fn explain(order: &Order, what: &str, story: &[String], kept: &Path) -> String {
+    let Order { mode, seed, sabotage } = order;
+    let mode = mode.name();
+    let sabotage = if sabotage.is_empty() { String::new() } else { format!(" UNBATCH_SABOTAGE={sabotage}") };
+    format!(
+        "round {mode} with seed {seed} failed: {what}\n\nwhat happened:\n  {}\n\nfiles, logs and this text are in {}\n\
+         run it again: UNBATCH_SEED={seed} UNBATCH_KILL_MODE={mode} UNBATCH_ROUNDS=1{sabotage} \
+         cargo test -p unbatch-kill-tests --all-features --test rounds\n",
+        story.join("\n  "),
+        kept.display(),
+    )
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

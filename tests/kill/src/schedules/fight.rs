@@ -1,0 +1,56 @@
+//! Two places that both believe to own the split, as two machines do whose supervisors start the same pipeline again and
+//! again. Bounded: after so many starts the last one is left alone.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+use super::drop_some;
+use crate::Outcome;
+use crate::moment::Moment;
+use crate::owner::{Owner, wait};
+use crate::round::{Round, Start};
+
+/// Starts in one fight, both places together.
+const STARTS: usize = 5;
+
+/// How long a fight may go on without anybody being fenced.
+const STALEMATE: Duration = Duration::from_secs(2);
+
+pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
+    let mut places: Vec<Owner> = Vec::new();
+    for start in 0..STARTS {
+        let proxied = round.rng.random_bool(0.3);
+        let mut new = round.start(Start { proxied, ..Start::default() });
+        drop_some(round, 1)?;
+        if round.rng.random_bool(0.5) {
+            Moment::draw(&mut round.rng, &new).wait(round, &mut new);
+        }
+        places.push(new);
+        if places.len() == 2 {
+            // who has nothing to commit cannot know that it was replaced
+            let limit = if start + 1 == STARTS { Duration::ZERO } else { STALEMATE };
+            leave_the_fenced(round, &mut places, limit)?;
+        }
+        if places.len() == 2 {
+            // both still stand: one is taken off the field
+            let at = round.rng.random_range(0..2);
+            let loser = places.remove(at);
+            round.kill(loser)?;
+        }
+    }
+    for place in places {
+        round.kill(place)?;
+    }
+    Ok(())
+}
+
+/// Waits until one of them has ended, which must be because it was fenced.
+fn leave_the_fenced(round: &mut Round<'_>, places: &mut Vec<Owner>, limit: Duration) -> Outcome<()> {
+    round.drops.drop_one_with_rows()?;
+    wait(limit, || places.iter_mut().any(Owner::has_ended).then_some(()));
+    while let Some(at) = places.iter_mut().position(Owner::has_ended) {
+        round.ended(places.remove(at))?.must_be_fenced()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Reads topic and quarantine back, with nothing of the product in between, and holds them against the truth.
+
+use std::time::Duration;
+
+use newlimits::truth::{Comparison, FailedFiles, Order, Outcome as Expected, Record, Rejection};
+use newlimits::{FileReport, Report};
+use serde_json::Value;
+use unbatch_test_harness::{Reader, Record as Read};
+
+use crate::Outcome;
+use crate::drops::Drops;
+use crate::figures::Figures;
+
+/// Where the results of a pipeline are.
+pub(crate) struct Results<'a> {
+    pub bootstrap: &'a str,
+    pub topic: &'a str,
+    pub quarantine: &'a str,
+}
+
+/// Compares everything. The figures are filled in whether or not they are right; the error says what is not.
+pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figures: &mut Figures) -> Outcome<()> {
+    let reader = Reader::committed(results.bootstrap);
+    let read = |topic: &str| reader.read(topic, limit).map_err(|e| format!("reading {topic}: {e}"));
+    let records = read(results.topic)?;
+    let rejections = read(results.quarantine)?;
+    figures.in_topic = records.len() as u64;
+    figures.in_quarantine = rejections.len() as u64;
+    let how = Comparison {
+        feed: Some(drops.feed),
+        failed_files: FailedFiles::Prefix,
+        order: Order::InFile,
+        ..Comparison::default()
+    };
+    let records = records.iter().map(|record| Ok(row(record)));
+    let rejections: Vec<Rejection> = rejections.iter().map(rejection).collect::<Outcome<_>>()?;
+    let report = drops
+        .ledger
+        .compare(&how, records, rejections.into_iter().map(Ok))
+        .map_err(|e| format!("comparing with the ledger: {e}"))?;
+    count(&report, figures);
+    check_sums(drops, &report, figures)
+}
+
+fn count(report: &Report, figures: &mut Figures) {
+    figures.rows_in = report.sum(|file| file.expected + file.rejections_found.max(file.rejections_expected));
+    figures.missing = report.sum(|file| file.missing + file.rejections_missing);
+    figures.doubled = report.sum(|file| file.doubled + file.rejections_doubled);
+    figures.wrong = report.sum(|file| file.wrong_value + file.wrong_order)
+        + report.unexpected_records
+        + report.unexpected_rejections;
+}
+
+/// Row by row nothing differs, and the sums agree with the truth's own totals too, which were counted apart.
+fn check_sums(drops: &Drops, report: &Report, figures: &Figures) -> Outcome<()> {
+    if !report.is_equal() {
+        return Err(format!("topic and quarantine differ from the ledger\n{report}"));
+    }
+    let loaded = |of: fn(&FileReport) -> u64| -> u64 {
+        report.files.iter().filter(|file| file.outcome == Expected::Loaded).map(of).sum()
+    };
+    let totals = drops.ledger.truth().totals;
+    let (good, bad) = (loaded(|file| file.found), loaded(|file| file.rejections_found));
+    if (good, bad) != (totals.good, totals.bad) {
+        return Err(format!("{good} good and {bad} bad rows of loaded files, the truth has {totals:?}\n{report}"));
+    }
+    if figures.rows_in != figures.in_topic + figures.in_quarantine {
+        return Err(format!("rows in are not those in topic and quarantine: {figures}\n{report}"));
+    }
+    Ok(())
+}
+
+fn row(record: &Read) -> Record {
+    let parse = |bytes: &Option<Vec<u8>>| bytes.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok());
+    Record {
+        key: parse(&record.key),
+        value: parse(&record.value).unwrap_or(Value::Null),
+        partition: Some(record.partition),
+    }
+}
+
+fn rejection(record: &Read) -> Outcome<Rejection> {
+    let entry: Value = serde_json::from_slice(record.value.as_deref().unwrap_or_default())
+        .map_err(|e| format!("reading a quarantine entry at offset {}: {e}", record.offset))?;
+    let origin = &entry["origin"];
+    match (entry["code"].as_str(), origin["file"].as_str()) {
+        (Some(code), Some(file)) => Ok(Rejection {
+            file: file.to_owned(),
+            line: origin["line"].as_u64(),
+            byte: origin["byte"].as_u64(),
+            code: code.to_owned(),
+        }),
+        _ => Err(format!("a quarantine entry without code or file at offset {}: {entry}", record.offset)),
+    }
+}
