@@ -25,7 +25,8 @@ check: ## format, lints, unit tests, simulation with 2,000 seeds, golden files, 
 
 bench: ## measure; writes tests/benchmarks/RESULTS.md. ARGS goes to the program
 	@scripts/install-packages.sh test
-	cargo run --release -p unbatch-benchmarks -- $(ARGS)
+	cargo build --release -p unbatch -p unbatch-dev-broker -p unbatch-benchmarks
+	scripts/bench.sh $(ARGS)
 
 kill: ## kill tests for long: ROUNDS=200 BROKERS=embedded|kafka, UNBATCH_SEED=N to repeat
 	@scripts/install-packages.sh build

@@ -75,7 +75,7 @@ pass() { # name, arguments of cargo test
 lint() {
   say "format and lints"
   cargo fmt --all --check || broken+=("cargo fmt --all --check")
-  cargo clippy "${whole[@]}" --all-targets -- -D warnings || broken+=("cargo clippy")
+  cargo clippy "${whole[@]}" --all-targets --keep-going -- -D warnings || broken+=("cargo clippy")
 }
 
 # `--test NAME` for each integration test in the folders; false when there is none.

@@ -19,6 +19,7 @@
 //! It is one node, without TLS, authentication or replication, and it holds all records in memory. Use Apache Kafka
 //! in production; only `bootstrap.servers` changes. README.md says what it does as Kafka does and what it leaves out.
 
+mod attempt;
 mod batch;
 mod broker;
 mod cleaner;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::attempt::attempt;
 use crate::broker::Broker;
 use crate::connection;
 use crate::state::lock;
@@ -20,8 +21,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Reads `host:port` and insists on a loopback address: there is no authentication.
 pub(crate) fn loopback_addr(addr: &str) -> io::Result<SocketAddr> {
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
-    let found: Vec<SocketAddr> =
-        addr.to_socket_addrs().map_err(|e| invalid(format!("read the broker's address {addr:?}: {e}")))?.collect();
+    let found: Vec<SocketAddr> = addr
+        .to_socket_addrs()
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))
+        .map_err(attempt(format!("read the broker's address {addr:?}")))?
+        .collect();
     if found.is_empty() || found.iter().any(|a| !a.ip().is_loopback()) {
         return Err(invalid(format!(
             "listen on {addr:?}: the embedded broker has no authentication and listens on loopback only, such as 127.0.0.1:0"
@@ -53,8 +57,7 @@ struct Connection {
 impl Listener {
     /// The socket is for [`spawn`], whose thread closes it when it ends.
     pub(crate) fn bind(addr: SocketAddr, connections_max: usize) -> io::Result<(Listener, TcpListener)> {
-        let socket = TcpListener::bind(addr)
-            .map_err(|e| io::Error::new(e.kind(), format!("listen on {addr} for the embedded broker: {e}")))?;
+        let socket = TcpListener::bind(addr).map_err(attempt(format!("listen on {addr} for the embedded broker")))?;
         let listener = Listener {
             addr: socket.local_addr()?,
             connections_max,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{
@@ -12,7 +12,7 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::records::RecordBatchDecoder;
+use kafka_protocol::records::{RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions};
 use noida::kafka::engine::PartitionState;
 use noida::kafka::log::{LogConfig, Segment};
 use serde::{Deserialize, Serialize};
@@ -231,14 +231,26 @@ fn keyless_refusal(topic: &str, partition: i32, place: usize) -> PartitionProduc
     ])
 }
 
-/// `message.timestamp.type=LogAppendTime`: the batch says so, and its largest timestamp counts for all its records.
+/// With `message.timestamp.type=LogAppendTime` all records get the broker's time.
 fn stamped(records: &Bytes, config: &LogConfig, now_ms: i64) -> Vec<u8> {
-    let mut batch = records.to_vec();
-    if config.log_append_time {
-        batch[35..43].copy_from_slice(&now_ms.to_be_bytes());
-        noida::kafka::log::set_log_append_time_flag(&mut batch);
+    if !config.log_append_time {
+        return records.to_vec();
     }
-    batch
+    restamped(records, now_ms).unwrap_or_else(|| records.to_vec())
+}
+
+fn restamped(records: &Bytes, now_ms: i64) -> Option<Vec<u8>> {
+    let mut set = RecordBatchDecoder::decode(&mut records.clone()).ok()?;
+    for record in &mut set.records {
+        record.timestamp = now_ms;
+    }
+    let options = RecordEncodeOptions { version: 2, compression: set.compression };
+    let mut batch = BytesMut::new();
+    RecordBatchEncoder::encode(&mut batch, set.records.iter(), &options).ok()?;
+    let mut batch = batch.to_vec();
+    noida::kafka::log::set_log_append_time_flag(&mut batch);
+    Header::of_sent(&batch)?;
+    Some(batch)
 }
 
 fn append_and_record(

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::attempt::attempt;
 use crate::broker;
 use crate::cleaner;
 use crate::connection::Request;
@@ -25,7 +26,8 @@ pub(crate) fn open(path: Option<&Path>, fsync: bool) -> io::Result<State> {
         return Ok(state);
     };
     let mut snapshot = SnapshotReader::default();
-    let log = RequestLog::open(path, fsync, |entry| replay(&mut state, &mut snapshot, entry))?;
+    let failed = |e| attempt(format!("replay the broker's log {}", path.display()))(e);
+    let log = RequestLog::open(path, fsync, |entry| replay(&mut state, &mut snapshot, entry).map_err(failed))?;
     state.set_cluster_id(log.cluster_id());
     state.log = Some(log);
     state.clock.restart();

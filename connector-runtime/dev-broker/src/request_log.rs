@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::attempt::attempt;
 use crate::state::lock;
 
 const MAGIC: &[u8; 8] = b"UNBATCHB";
@@ -108,7 +109,12 @@ impl RequestLog {
         fsync: bool,
         mut replay: impl FnMut(Entry) -> io::Result<()>,
     ) -> io::Result<RequestLog> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(attempt(format!("open the broker's log {}", path.display())))?;
         lock_exclusively(&file, path)?;
         let cluster_id = match read_header(&mut file, path)? {
             Some(id) => id,

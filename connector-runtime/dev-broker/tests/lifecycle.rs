@@ -178,6 +178,15 @@ fn only_one_broker_has_a_log() {
 }
 
 #[test]
+fn a_log_that_cannot_be_opened_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("no-such-folder").join("log");
+    let refused = DevBroker::start(with_log(&log)).err().expect("a refusal");
+    assert_eq!(refused.kind(), io::ErrorKind::NotFound);
+    assert!(refused.to_string().contains("no-such-folder"), "{refused}");
+}
+
+#[test]
 fn other_addresses_than_loopback_are_refused() {
     for addr in ["0.0.0.0:0", "[::]:0", "10.0.0.1:9092"] {
         let settings = Settings { addr: addr.to_owned(), ..Settings::default() };

@@ -91,7 +91,7 @@ pub async fn start(specs: Vec<PipelineSpec>, scene: Scene, board: StatusBoard) -
 impl Running {
     /// Starts more pipelines beside those that run; their memory shares are cut from the same whole.
     pub async fn add(&mut self, specs: Vec<PipelineSpec>) {
-        let counts = futures::future::join_all(specs.iter().map(|spec| split_count(spec, &self.scene))).await;
+        let counts = futures::future::join_all(specs.iter().map(|spec| prepare(spec, &self.scene))).await;
         let total: usize = counts.iter().map(|c| *c.as_ref().unwrap_or(&0) as usize).sum::<usize>() + self.tasks.len();
         let mut splits = Vec::new();
         for (spec, count) in specs.into_iter().zip(counts) {
@@ -163,9 +163,36 @@ impl Running {
         tracing::error!(pipeline = %spec.name, error = %error.one_line(), "pipeline did not start");
         let record = Arc::new(SplitRecord::new(format!("{}/0", spec.name), spec.source.clone()));
         record.ended(crate::status::SplitState::Failed, Some(&error));
-        self.board.add(spec.name.clone(), spec.source.name(), spec.sink.name(), record);
+        self.board.add(spec, record);
         self.failed_to_start.push(Ended { pipeline: spec.name.clone(), errors: vec![error], parked: 0 });
     }
+}
+
+/// What has to be settled before any split of the pipeline opens; the number of its splits.
+async fn prepare(spec: &PipelineSpec, scene: &Scene) -> Result<u32> {
+    let count = split_count(spec, scene).await?;
+    if let Some(formerly) = &spec.formerly {
+        for index in 0..count {
+            adopt(spec, scene, formerly, index).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// `formerly: NAME`: a renamed pipeline goes on with the state of its old name. Done once, before its first commit. The old
+/// split is opened, not only read: that fences it and raises its owner, so that a process which still runs it ends.
+async fn adopt(spec: &PipelineSpec, scene: &Scene, formerly: &PipelineName, index: u32) -> Result<()> {
+    let new = SplitId::new(spec.name.clone(), index);
+    let old = SplitId::new(formerly.clone(), index);
+    let known = |split: &SplitId| spec.sink.inspect(check_context(spec, scene, split.clone()));
+    if known(&new).await?.is_some() || known(&old).await?.is_none() {
+        return Ok(());
+    }
+    tracing::info!(pipeline = %spec.name, %formerly, "adopting the state of the old name");
+    let gone = || Error::lost("adopting the state of the old name failed, it is gone").code("U0404");
+    let opened = spec.sink.fence(sink_context(spec, scene, old)).await?;
+    let opened = opened.open(Box::new(move |stored| stored.cloned().ok_or_else(gone))).await?;
+    spec.sink.rewrite(sink_context(spec, scene, new), Some(opened.checkpoint)).await.map(|_| ())
 }
 
 /// The number of splits was decided at the first start; until then the source says.
@@ -231,7 +258,7 @@ fn plan(spec: PipelineSpec, count: u32, total: usize, scene: &Scene, board: &Sta
         .map(|index| {
             let id = SplitId::new(plan.spec.name.clone(), index);
             let record = Arc::new(SplitRecord::new(id.to_string(), plan.spec.source.clone()));
-            board.add(plan.spec.name.clone(), plan.spec.source.name(), plan.spec.sink.name(), record.clone());
+            board.add(&plan.spec, record.clone());
             let metrics = SplitMetrics::of(&id);
             Split { id, plan: plan.clone(), record, metrics }
         })

@@ -111,7 +111,7 @@ struct Flow<'a> {
 
 enum Happened {
     Committed(Result<Receipt>),
-    Read(Result<Option<Batch>>),
+    Read(Result<Option<Box<Batch>>>),
     StopAsked,
     TimeToSeal,
 }
@@ -133,7 +133,7 @@ impl Flow<'_> {
                 Happened::Committed(receipt) => self.committed(receipt?)?,
                 Happened::Read(Ok(Some(batch))) => {
                     self.pending_since = None;
-                    self.take(batch).await?;
+                    self.take(*batch).await?;
                 }
                 Happened::Read(Ok(None)) => ended = true,
                 Happened::Read(Err(error)) => return Err(error),
@@ -155,7 +155,7 @@ impl Flow<'_> {
             biased;
             receipt = commit_of(sealed) => Happened::Committed(receipt),
             _ = stop.wait_for(|stop| *stop) => Happened::StopAsked,
-            batch = source.next(), if may_read => Happened::Read(batch),
+            batch = source.next(), if may_read => Happened::Read(batch.map(|batch| batch.map(Box::new))),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Happened::TimeToSeal,
         }
     }

@@ -1,6 +1,7 @@
 //! What each split is doing, for `status`, the HTTP API and the closing table of a run. Counts, times and codes; no cell
 //! values, no secrets.
 
+use crate::config::PipelineSpec;
 use crate::registry::BoundSource;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -98,6 +99,9 @@ pub struct PipelineStatus {
     pub sink: String,
     /// The state of its worst split.
     pub state: SplitState,
+    /// `slo.freshness`, for whoever watches `freshness_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freshness_goal_ms: Option<u64>,
     pub splits: Vec<SplitStatus>,
 }
 
@@ -206,27 +210,20 @@ impl SplitRecord {
 pub struct StatusBoard(Arc<Mutex<Vec<Entry>>>);
 
 struct Entry {
-    pipeline: PipelineName,
-    source: &'static str,
-    sink: &'static str,
+    spec: PipelineSpec,
     splits: Vec<Arc<SplitRecord>>,
 }
 
 impl StatusBoard {
-    pub(crate) fn add(
-        &self,
-        pipeline: PipelineName,
-        source: &'static str,
-        sink: &'static str,
-        split: Arc<SplitRecord>,
-    ) {
+    pub(crate) fn add(&self, spec: &PipelineSpec, split: Arc<SplitRecord>) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match entries.iter_mut().find(|e| e.pipeline == pipeline) {
+        match entries.iter_mut().find(|e| e.spec.name == spec.name) {
             Some(entry) => {
+                entry.spec = spec.clone();
                 entry.splits.retain(|s| s.name != split.name);
                 entry.splits.push(split);
             }
-            None => entries.push(Entry { pipeline, source, sink, splits: vec![split] }),
+            None => entries.push(Entry { spec: spec.clone(), splits: vec![split] }),
         }
     }
     /// Marks a split whose task is over as failed when it does not say so itself, and says how many inputs it set aside.
@@ -245,7 +242,7 @@ impl StatusBoard {
     }
     /// Forgets a pipeline whose file is gone.
     pub fn remove(&self, pipeline: &PipelineName) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|e| e.pipeline != *pipeline);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|e| e.spec.name != *pipeline);
     }
     pub fn snapshot(&self) -> Vec<PipelineStatus> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,8 +251,14 @@ impl StatusBoard {
             .map(|e| {
                 let splits: Vec<SplitStatus> = e.splits.iter().map(|s| s.snapshot()).collect();
                 let state = splits.iter().map(|s| s.state).max_by_key(|s| severity(*s)).unwrap_or(SplitState::Starting);
-                let (source, sink) = (e.source.to_owned(), e.sink.to_owned());
-                PipelineStatus { pipeline: e.pipeline.to_string(), source, sink, state, splits }
+                PipelineStatus {
+                    pipeline: e.spec.name.to_string(),
+                    source: e.spec.source.name().to_owned(),
+                    sink: e.spec.sink.name().to_owned(),
+                    state,
+                    freshness_goal_ms: e.spec.freshness.map(|f| f.as_millis() as u64),
+                    splits,
+                }
             })
             .collect()
     }

@@ -67,6 +67,18 @@ impl Failure {
         }
     }
 
+    /// As a log collector gets it.
+    pub(crate) fn one_line(&self) -> String {
+        match self {
+            Failure::Files { found, .. } => found.to_string(),
+            Failure::Error(error) => error.one_line(),
+            Failure::Pipelines(list) => {
+                list.iter().map(|(name, error)| format!("{name}: {}", error.one_line())).collect::<Vec<_>>().join("; ")
+            }
+            Failure::ReaderGone => String::new(),
+        }
+    }
+
     /// As a person reads it on stderr; ends in a line break unless there is nothing to say.
     pub(crate) fn render(&self, terminal: &Terminal) -> String {
         match self {
@@ -132,16 +144,25 @@ pub(crate) fn render_error(error: &Error, pipeline: Option<&str>, terminal: &Ter
     for cause in causes(error) {
         let _ = writeln!(text, "  because: {cause}");
     }
-    let help = match (error.remedy(), error.kind()) {
-        (Some(remedy), _) => Some(remedy),
-        (None, Kind::Bug) => Some(THIS_IS_A_BUG),
-        (None, _) => None,
-    };
-    if let Some(help) = help {
+    if let Some(help) = remedy(error) {
         let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Progress, Style::Cyan, "help:"));
     }
     text
 }
+
+/// What a person can do: as the error says, or as can be said of every error like it.
+fn remedy(error: &Error) -> Option<&str> {
+    match (error.remedy(), error.code_text(), error.kind()) {
+        (Some(remedy), ..) => Some(remedy),
+        (None, Some("U0250"), _) => Some(CLUSTER_AWAY),
+        (None, _, Kind::Bug) => Some(THIS_IS_A_BUG),
+        (None, ..) => None,
+    }
+}
+
+/// Of a cluster that does not answer.
+const CLUSTER_AWAY: &str = "is Kafka running there? --brokers, UNBATCH_KAFKA_BROKERS or `kafka.brokers` in unbatch.yaml \
+     name the address";
 
 /// What somebody does who meets one.
 pub(crate) const THIS_IS_A_BUG: &str =
@@ -156,7 +177,7 @@ fn error_json(error: &Error) -> Value {
         "message": error.message(),
         "context": context,
         "causes": causes(error),
-        "help": error.remedy(),
+        "help": remedy(error),
         "exit": Exit::from(error.kind()).code(),
     })
 }

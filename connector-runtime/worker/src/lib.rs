@@ -27,7 +27,7 @@ mod terminal;
 mod topic_scan;
 
 use answer::{Answer, envelope};
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, LogFormat};
 use clap::Parser;
 use commands::Context;
 use failure::Failure;
@@ -59,8 +59,8 @@ pub fn main(registry: Registry) -> ExitCode {
         Err(_) => return Exit::Failed.into(),
     };
     let exit = match outcome {
-        Ok(answer) => tell(name, &answer, &cx.terminal),
-        Err(failure) => tell_failure(name, &failure, &cx.terminal),
+        Ok(answer) => tell(name, &answer, &cx),
+        Err(failure) => tell_failure(name, &failure, &cx),
     };
     exit.into()
 }
@@ -73,32 +73,40 @@ fn beside(command: &Command, terminal: &Terminal) -> Beside {
     }
 }
 
-fn tell(command: &str, answer: &Answer, terminal: &Terminal) -> Exit {
+fn tell(command: &str, answer: &Answer, cx: &Context) -> Exit {
     if let Some(failure) = answer.failure()
-        && !terminal.json
+        && !cx.terminal.json
     {
-        terminal.say_if_any(&failure.render(terminal));
+        complain(failure, cx);
     }
-    let written = match (answer.is_told(), terminal.json) {
+    let written = match (answer.is_told(), cx.terminal.json) {
         (true, _) => Ok(()),
-        (false, true) => terminal.result(&answer.envelope(command)),
-        (false, false) => terminal.result(answer.text()),
+        (false, true) => cx.terminal.result(&answer.envelope(command)),
+        (false, false) => cx.terminal.result(answer.text()),
     };
     match written {
         Ok(()) => answer.code(),
-        Err(error) => tell_failure(command, &Failure::from(error), terminal),
+        Err(error) => tell_failure(command, &Failure::from(error), cx),
     }
 }
 
-fn tell_failure(command: &str, failure: &Failure, terminal: &Terminal) -> Exit {
+fn tell_failure(command: &str, failure: &Failure, cx: &Context) -> Exit {
     let exit = failure.exit();
-    if terminal.json && !matches!(failure, Failure::ReaderGone) {
+    if cx.terminal.json && !matches!(failure, Failure::ReaderGone) {
         // stdout may be what failed; the exit code tells it then
-        let _ = terminal.result(&envelope(command, exit, &Value::Null, Some(failure)));
+        let _ = cx.terminal.result(&envelope(command, exit, &Value::Null, Some(failure)));
     } else {
-        terminal.say_if_any(&failure.render(terminal));
+        complain(failure, cx);
     }
     exit
+}
+
+/// For a person, or as one line of a log that machines read.
+fn complain(failure: &Failure, cx: &Context) {
+    match cx.globals.log_format {
+        LogFormat::Json => tracing::error!(exit = failure.exit().code(), "{}", failure.one_line()),
+        LogFormat::Text => cx.terminal.say_if_any(&failure.render(&cx.terminal)),
+    }
 }
 
 /// What clap says about a wrong command line, or the help that was asked for.

@@ -33,7 +33,10 @@ pub(crate) fn start(format: LogFormat, beside: Beside, terminal: &Terminal) {
 /// Where the command itself tells of retries and failures, the engine's lines about them would say it twice.
 fn default_level(format: LogFormat, beside: Beside) -> &'static str {
     match (format, beside) {
-        (LogFormat::Json, _) | (_, Beside::Nothing) => "info,librdkafka=warn",
+        (LogFormat::Json, _) => "info,librdkafka=warn",
+        (LogFormat::Text, Beside::Nothing) => {
+            "info,librdkafka=warn,unbatch_engine::supervisor=off,unbatch_engine::run=off"
+        }
         (LogFormat::Text, Beside::Messages) => {
             "warn,librdkafka=off,unbatch_engine::supervisor=off,unbatch_engine::run=off"
         }

@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(drawn(false), "NAME     ROWS\nstock       7\nprices  1,200\n");
         assert_eq!(
             drawn(true),
-            "-----------------\n name     rows\n-----------------\n stock       7\n prices  1,200\n-----------------\n"
+            "----------------\n name      rows\n----------------\n stock        7\n prices   1,200\n----------------\n"
         );
     }
 }

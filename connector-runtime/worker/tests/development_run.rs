@@ -122,14 +122,50 @@ fn a_run_that_goes_on_serves_others_reloads_good_edits_and_keeps_off_bad_ones() 
 #[test]
 fn one_broken_pipeline_leaves_the_other_running_and_decides_the_exit_code() {
     let workshop = Workshop::with_pipeline();
+    let prices = |folder: &str| {
+        PIPELINE.replace("pipeline: stock", "pipeline: prices").replace("url: drops", &format!("url: {folder}"))
+    };
+    for folder in ["here", "there"] {
+        std::fs::create_dir(workshop.path().join(folder)).unwrap();
+    }
+    workshop.write("prices.yaml", &prices("here"));
+    workshop.json(&["run", "--dev", "--once"]);
+
+    // another folder is another source, which needs consent
+    workshop.write("prices.yaml", &prices("there"));
     workshop.drop_file("stock_a.csv", &csv(1..=5, 0));
-    let broken = PIPELINE.replace("pipeline: stock", "pipeline: broken").replace("url: drops", "url: nowhere");
-    workshop.write("broken.yaml", &broken);
     let ended = workshop.run(&["run", "--dev", "--once", "--json"]);
     let envelope = ended.envelope();
-    assert!(matches!(ended.code, Some(1..=3)), "{ended}");
-    assert_eq!(envelope["ok"], false);
-    assert_eq!(envelope["error"]["pipelines"][0]["pipeline"], "broken", "{envelope}");
+    assert_eq!((ended.code, envelope["ok"].as_bool()), (Some(2), Some(false)), "{ended}");
+    let failed = envelope["error"]["pipelines"].as_array().unwrap();
+    assert_eq!((failed.len(), failed[0]["pipeline"].as_str()), (1, Some("prices")), "{envelope}");
+    assert_eq!(failed[0]["error"]["code"], "U0401", "{envelope}");
     let stock = envelope["result"]["pipelines"].as_array().unwrap().iter().find(|p| p["pipeline"] == "stock").unwrap();
     assert_eq!((stock["written"].as_u64(), stock["state"].as_str()), (Some(5), Some("finished")));
+
+    let told = workshop.run(&["run", "--dev", "--once"]);
+    assert!(told.stderr.contains("error[U0401]: prices: ") && told.stderr.contains("  help: "), "{told}");
+    let unknown = workshop.run(&["run", "--dev", "--once", "--accept-change", "price"]);
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("error[U0773]"), "{unknown}");
+    workshop.json(&["run", "--dev", "--once", "--accept-change", "prices"]);
+}
+
+#[test]
+fn of_two_runs_of_one_deployment_the_newer_wins_and_the_older_says_so() {
+    let broker = unbatch_dev_broker::DevBroker::start(unbatch_dev_broker::Settings::default()).unwrap();
+    let address = broker.addr().to_string();
+    let workshop = Workshop::with_pipeline();
+    let arguments = ["run", "--no-http", "--brokers", &address];
+    let mut older = workshop.start("older", &arguments);
+    workshop.drop_file("stock_a.csv", &csv(1..=5, 0));
+    let read = || workshop.run(&["topics", "read", "stock.counts", "--brokers", &address, "--json"]);
+    let count = || read().envelope()["result"]["count"].as_u64();
+    wait_until("the first rows", || (count() == Some(5)).then_some(()));
+    let mut newer = workshop.start("newer", &arguments);
+    newer.wait_for("split is open");
+    workshop.drop_file("stock_b.csv", &csv(6..=9, 0));
+    assert_eq!(older.wait(), Some(1));
+    assert!(older.stderr().contains("error[U0770]: stock: a newer `unbatch run`"), "{}", older.stderr());
+    wait_until("the other rows", || (count() == Some(9)).then_some(()));
+    assert_eq!(newer.terminate(), Some(0));
 }

@@ -35,15 +35,15 @@ impl SourceFixture for Fixture {
 
     fn expected(&self) -> Expected {
         let mut rows = vec![
-            "id=1 text=one".to_owned(),
-            "id=2 text=two\nlines".into(),
-            "id=4 text=four".into(),
-            "id=5 text=∅".into(),
-            "id=6 text=six more=m".into(),
-            "id=7 text= more=∅".into(),
-            "id=8 text=eight more=m".into(),
+            "1|one".to_owned(),
+            "2|two\nlines".into(),
+            "4|four".into(),
+            "5|∅".into(),
+            "6|six|m".into(),
+            "7||∅".into(),
+            "8|eight|m".into(),
         ];
-        rows.extend((9..20).map(|n| format!("id={n} text=row")));
+        rows.extend((9..20).map(|n| format!("{n}|row")));
         Expected { rows, rejected: 2, releases_all: self.releases_all }
     }
 }

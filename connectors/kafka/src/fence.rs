@@ -57,7 +57,12 @@ impl FencedSplit {
         let admin = cluster.admin()?;
         let plan = plan(&config, &cx, &cluster, &admin)?;
         failpoint::hit("topic.before_init")?;
-        // 2: ends what the predecessor left, and it can commit no more
+        if failpoint::sabotaged("K3") {
+            let internal = InternalTopics::of(&cx.place.deployment);
+            Place::of(&internal.state, &split).read_settled(&admin, read_limit(&plan))?;
+        }
+        // 2: ends what the predecessor left, and it can commit no more. Rule K3: no state is read before that, since the open
+        // transaction of a split that is fenced later would stall the read for its whole time-out
         let transactions = plan.connect()?;
         failpoint::hit("topic.after_init")?;
         // 3: assigned to another worker meanwhile: close without having written anything

@@ -16,6 +16,9 @@ use crate::Outcome;
 /// One in so many rounds has files of several batches each, so that files are committed in pieces.
 const LARGE_EVERY: u32 = 10;
 
+/// Partitions of the topic.
+pub(crate) const PARTITIONS: i32 = 3;
+
 /// What happens to a file once its rows are committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
@@ -88,7 +91,7 @@ impl Drops {
             "version": 1,
             "pipeline": pipeline,
             "source": {"csv_drops": source},
-            "sink": {"topic": {"name": topic, "key": feed.key, "partitions": 3, "format": "json"}},
+            "sink": {"topic": {"name": topic, "key": feed.key, "partitions": PARTITIONS, "format": "json"}},
             "commit": {"every": "50ms", "rows": 500},
         });
         let path = home.join(format!("{pipeline}.yaml"));

@@ -21,6 +21,7 @@ mod round;
 mod schedules;
 mod site;
 mod verdict;
+mod watch;
 
 pub use figures::{Figures, Summary};
 pub use round::{Failure, Order, run};

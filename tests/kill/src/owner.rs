@@ -19,6 +19,9 @@ const OPENED: &str = "split is open";
 /// The error of a run that set files aside.
 const PARKED: &str = "U0771";
 
+/// The error of a run whose file was changed or taken away while it was being read.
+const FILE_CHANGED: &str = "U0222";
+
 /// What a failpoint says when it fails without ending the process.
 const STRUCK: &str = "armed failpoint";
 
@@ -97,6 +100,11 @@ impl End {
     /// Whether a newer owner had fenced it: exit code 1, and the error says so.
     pub(crate) fn is_fenced(&self) -> bool {
         self.status.code() == Some(1) && self.errors().iter().any(|error| error["kind"] == "fenced")
+    }
+
+    /// Whether it stopped since a file was gone that it was reading.
+    pub(crate) fn lost_its_file(&self) -> bool {
+        self.status.code() == Some(1) && self.errors().iter().any(|error| error["code"] == FILE_CHANGED)
     }
 
     /// The errors of its pipelines, as its JSON envelope has them.

@@ -13,12 +13,13 @@ use serde_json::json;
 use unbatch_test_harness::{Launch, Proxy, Reader, Seed, Signal, built_binary};
 
 use crate::Outcome;
-use crate::drops::{self, Drops};
+use crate::drops::{self, Drops, PARTITIONS};
 use crate::figures::Figures;
 use crate::owner::{END, End, Owner, wait};
 use crate::schedules::Mode;
 use crate::site::Site;
 use crate::verdict::{self, Results};
+use crate::watch::Watch;
 
 /// A round that takes longer is a failure. Most take two or three seconds.
 const ROUND: Duration = Duration::from_secs(180);
@@ -84,6 +85,7 @@ pub(crate) struct Round<'a> {
     sabotage: String,
     home: PathBuf,
     pipeline: PathBuf,
+    watch: Watch,
     topic: String,
     quarantine: String,
     runtime: PathBuf,
@@ -110,7 +112,8 @@ impl<'a> Round<'a> {
         let mut rng = order.seed.rng();
         let name = format!("{}-{}", order.mode.name(), COUNT.fetch_add(1, Ordering::Relaxed));
         // short ones are for the schedules in which a transaction outlives its time-out
-        let transaction_timeout = Duration::from_secs([3, 10, 60][rng.random_range(0..3)]);
+        let transaction_timeout =
+            Duration::from_secs([3, 10, order.mode.longest_transaction()][rng.random_range(0..3)]);
         let runtime = home.join("unbatch.yaml");
         let properties = json!({"transaction.timeout.ms": transaction_timeout.as_millis() as u64});
         let file = json!({"deployment": site.deployment(), "kafka": {"properties": properties}});
@@ -125,6 +128,7 @@ impl<'a> Round<'a> {
             sabotage: order.sabotage.clone(),
             home: home.to_owned(),
             pipeline,
+            watch: Watch::new(site.bootstrap(), &topic, PARTITIONS)?,
             topic,
             quarantine: format!("{}.{name}.quarantine", site.deployment()),
             runtime,
@@ -150,8 +154,12 @@ impl<'a> Round<'a> {
             }
             self.finish()?;
         }
-        let results = Results { bootstrap: self.site.bootstrap(), topic: &self.topic, quarantine: &self.quarantine };
-        verdict::judge(&self.drops, &results, self.left(), &mut self.figures)
+        self.note("all is dropped and read");
+        let (topic, quarantine) = (self.topic.clone(), self.quarantine.clone());
+        let results = Results { bootstrap: self.site.bootstrap(), topic: &topic, quarantine: &quarantine };
+        let judged = verdict::judge(&self.drops, &results, self.left(), &mut self.figures);
+        self.note(format!("judged: {}", self.figures));
+        judged
     }
 
     /// What is left of the wave, read by one clean run to its end.
@@ -162,8 +170,13 @@ impl<'a> Round<'a> {
         end.must_be_good(self.drops.any_parked())
     }
 
+    /// Something that was done or seen; also told at once when `UNBATCH_KILL_STORY` is set.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
-        self.story.push(format!("{:6.2} s  {}", self.begun.elapsed().as_secs_f64(), what.into()));
+        let line = format!("{:6.2} s  {}", self.begun.elapsed().as_secs_f64(), what.into());
+        if std::env::var_os("UNBATCH_KILL_STORY").is_some() {
+            eprintln!("  {line}");
+        }
+        self.story.push(line);
     }
 
     fn left(&self) -> Duration {
@@ -209,11 +222,9 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Records and transaction ends below the last stable offset of the topic, all partitions together; 0 when there is no
-    /// topic yet.
+    /// Records and transaction ends of the topic that committed readers may see.
     pub(crate) fn visible(&self) -> i64 {
-        let ends = Reader::committed(self.site.bootstrap()).end_offsets(&self.topic, Duration::from_millis(60));
-        ends.map(|ends| ends.values().sum()).unwrap_or(0)
+        self.watch.visible()
     }
 
     /// Waits until the owner has brought every good row of the whole files that were dropped into the topic, so that what
@@ -280,11 +291,9 @@ impl<'a> Round<'a> {
 
     /// Waits until no transaction is open in the topic: where nobody can end one, until the broker has ended it.
     pub(crate) fn transactions_over(&mut self) -> Outcome<()> {
-        let ends = |reader: Reader| reader.end_offsets(&self.topic, Duration::from_millis(500)).ok();
-        let bootstrap = self.site.bootstrap();
         let limit = self.transaction_timeout + Duration::from_secs(20);
-        // both unknown when there is no topic yet
-        wait(limit, || (ends(Reader::committed(bootstrap)) == ends(Reader::uncommitted(bootstrap))).then_some(()))
+        wait(limit, || self.watch.is_settled().filter(|settled| *settled))
+            .map(|_| ())
             .ok_or_else(|| format!("the broker did not end a transaction within {limit:?}"))
     }
 }

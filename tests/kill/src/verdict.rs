@@ -1,5 +1,6 @@
 //! Reads topic and quarantine back, with nothing of the product in between, and holds them against the truth.
 
+use std::thread;
 use std::time::Duration;
 
 use newlimits::truth::{Comparison, FailedFiles, Order, Outcome as Expected, Record, Rejection};
@@ -22,8 +23,12 @@ pub(crate) struct Results<'a> {
 pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figures: &mut Figures) -> Outcome<()> {
     let reader = Reader::committed(results.bootstrap);
     let read = |topic: &str| reader.read(topic, limit).map_err(|e| format!("reading {topic}: {e}"));
-    let records = read(results.topic)?;
-    let rejections = read(results.quarantine)?;
+    let (records, rejections) = thread::scope(|scope| {
+        let records = scope.spawn(|| read(results.topic));
+        let rejections = read(results.quarantine);
+        (records.join().unwrap_or_else(|_| Err("reading the topic panicked".to_owned())), rejections)
+    });
+    let (records, rejections) = (records?, rejections?);
     figures.in_topic = records.len() as u64;
     figures.in_quarantine = rejections.len() as u64;
     let how = Comparison {

@@ -134,7 +134,10 @@ impl Life {
             lasts: milliseconds(random, 1..8_000),
             is_killed: random.random_bool(0.6),
             is_bounded: random.random_bool(0.2),
-            second_after: random.random_bool(0.3).then(|| milliseconds(random, 0..4_000)),
+            second_after: random.random_bool(0.3).then(|| {
+                let longest = random.random_range(1..4_000);
+                milliseconds(random, 0..longest)
+            }),
         }
     }
 }

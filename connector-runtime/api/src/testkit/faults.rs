@@ -4,6 +4,7 @@ use crate::batch::Batch;
 use crate::checkpoint::{Advance, Checkpoint};
 use crate::error::{Error, Result};
 use crate::facts::Admit;
+use crate::names::{SplitId, murmur2};
 use crate::sink::{Fenced, Opened, Receipt, Sink};
 use crate::source::Source;
 use async_trait::async_trait;
@@ -62,7 +63,11 @@ pub enum Fault {
 
 /// A plan of faults; a clone is the same plan. The default one has none.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Plan>>);
+pub struct Faults {
+    plan: Arc<Mutex<Plan>>,
+    /// Whose random faults these are; see [`Faults::of`].
+    stream: u32,
+}
 
 type Usurper = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
@@ -77,7 +82,8 @@ struct Plan {
 }
 
 struct Random {
-    random: SmallRng,
+    seed: u64,
+    streams: BTreeMap<u32, SmallRng>,
     one_in: u32,
     places: Vec<Place>,
     longest: Duration,
@@ -86,26 +92,35 @@ struct Random {
 }
 
 impl Faults {
+    fn planned(plan: Plan) -> Self {
+        Self { plan: Arc::new(Mutex::new(plan)), stream: 0 }
+    }
+    /// The same plan as it strikes one split: its random faults are drawn apart from those of the others, so that a seed
+    /// replays in whatever order splits take turns.
+    pub fn of(&self, split: &SplitId) -> Self {
+        Self { plan: self.plan.clone(), stream: murmur2(split.to_string().as_bytes()) }
+    }
     /// At each pass of any place one in `one_in` times a fault, drawn from the seed, without end; it hangs up to a second.
     /// It never usurps, since that is for whoever plans to lose the split.
     pub fn seeded(seed: u64, one_in: u32) -> Self {
         let random = Random {
-            random: SmallRng::seed_from_u64(seed),
+            seed,
+            streams: BTreeMap::new(),
             one_in: one_in.max(1),
             places: Place::ALL.to_vec(),
             longest: Duration::from_secs(1),
             left: u64::MAX,
             usurps: false,
         };
-        Self(Arc::new(Mutex::new(Plan { random: Some(random), ..Plan::default() })))
+        Self::planned(Plan { random: Some(random), ..Plan::default() })
     }
     /// At the so manieth pass (from 1) of a place, this fault.
     pub fn scripted(script: impl IntoIterator<Item = (Place, u64, Fault)>) -> Self {
-        Self(Arc::new(Mutex::new(Plan { script: script.into_iter().collect(), ..Plan::default() })))
+        Self::planned(Plan { script: script.into_iter().collect(), ..Plan::default() })
     }
     /// At every pass of a place, this fault.
     pub fn always(place: Place, fault: Fault) -> Self {
-        Self(Arc::new(Mutex::new(Plan { always: BTreeMap::from([(place, fault)]), ..Plan::default() })))
+        Self::planned(Plan { always: BTreeMap::from([(place, fault)]), ..Plan::default() })
     }
     /// Random faults only at these places.
     pub fn at(self, places: &[Place]) -> Self {
@@ -193,7 +208,7 @@ impl Faults {
         let pass = *pass;
         let scripted = plan.script.iter().find(|(p, at, _)| *p == place && *at == pass).map(|(_, _, f)| *f);
         let planned = scripted.or_else(|| plan.always.get(&place).copied());
-        let fault = planned.or_else(|| plan.random.as_mut()?.draw(place))?;
+        let fault = planned.or_else(|| plan.random.as_mut()?.draw(self.stream, place))?;
         plan.struck.push((place, pass, fault));
         Some(fault)
     }
@@ -204,20 +219,22 @@ impl Faults {
         self
     }
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Random {
-    fn draw(&mut self, place: Place) -> Option<Fault> {
+    fn draw(&mut self, stream: u32, place: Place) -> Option<Fault> {
+        let seed = self.seed ^ u64::from(stream);
+        let random = self.streams.entry(stream).or_insert_with(|| SmallRng::seed_from_u64(seed));
         // drawn before anything else, so that the same seed gives the same faults at the places that are kept
-        let is_due = self.random.random_ratio(1, self.one_in);
+        let is_due = random.random_ratio(1, self.one_in);
         if !is_due || self.left == 0 || !self.places.contains(&place) {
             return None;
         }
         self.left -= 1;
-        let longest = self.longest.as_millis().max(1) as u64;
-        let time = Duration::from_millis(self.random.random_range(1..=longest));
+        // short times as often as long ones
+        let time = self.longest.mul_f64(2f64.powf(-random.random_range(0.0..12.0)));
         let mut kinds = vec![Fault::Fail, Fault::LoseReply, Fault::Hang(time), Fault::Linger(time)];
         match place {
             Place::Read => kinds.push(Fault::DropFuture),
@@ -227,7 +244,7 @@ impl Random {
         if self.usurps && place == Place::Commit {
             kinds.push(Fault::Usurp);
         }
-        Some(kinds[self.random.random_range(0..kinds.len())])
+        Some(kinds[random.random_range(0..kinds.len())])
     }
 }
 

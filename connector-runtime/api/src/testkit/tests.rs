@@ -1,20 +1,20 @@
 //! The suites on the memory connectors: the honest ones pass, each broken promise is caught by its check.
 
-use super::context::place;
+use super::context::{admit_all, place, sink_context, split};
 use super::faults::{Fault, Faults, Place};
 use super::memory::{
-    MemoryFeed, MemorySinkConfig, MemorySinkConnector, MemorySourceConfig, MemorySourceConnector, MemoryWorld,
-    SinkSabotage, SourceSabotage, Transaction,
+    MemoryFeed, MemorySink, MemorySinkConfig, MemorySinkConnector, MemorySourceConfig, MemorySourceConnector,
+    MemoryStore, MemoryWorld, SinkSabotage, SourceSabotage, Transaction,
 };
 use super::rows::row_batch;
 use super::suite::{
     Broken, Expected, Passed, SINK_CHECKS, SOURCE_CHECKS, SinkFixture, SinkProfile, SinkTarget, SourceFixture,
     SourceUpstream, sink_suite, source_suite,
 };
-use crate::checkpoint::Part;
+use crate::checkpoint::{Advance, Part};
 use crate::config::Size;
 use crate::context::CheckContext;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::origin::RowOrigin;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -199,6 +199,51 @@ async fn a_sink_that_breaks_a_promise_is_caught() {
         let caught = sink_suite(&Stores { sabotage: Some(sabotage) }).await;
         must_break(caught, check, &format!("{sabotage:?}"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_commit_waits_and_a_second_seal_beside_it_is_a_bug() {
+    let store = MemoryStore::default();
+    let fenced = MemorySink::fence(store.clone(), Default::default(), sink_context(place("held"))).unwrap();
+    let mut opened = fenced.open(admit_all()).await.unwrap();
+    store.hold();
+    opened.sink.write(row_batch("s", 1..3)).await.unwrap();
+    let mut first = opened.sink.seal(Advance::of("p".into(), None, "1".into()));
+    assert!(futures::future::poll_immediate(&mut first).await.is_none());
+    let second = opened.sink.seal(Advance::of("p".into(), Some("1".into()), "2".into()));
+    assert_eq!(second.await.unwrap_err().kind(), Kind::Bug);
+    assert!(store.rows().is_empty());
+    store.let_go();
+    assert_eq!(first.await.unwrap().written, 2);
+    assert_eq!(store.rows().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scripted_faults_strike_where_they_are_planned_and_nowhere_after_a_heal() {
+    let faults = Faults::scripted([(Place::Read, 2, Fault::LoseReply)]);
+    let done = || async { Ok(()) };
+    assert!(faults.pass(Place::Read, done()).await.is_ok());
+    assert!(faults.pass(Place::Write, done()).await.is_ok());
+    assert!(faults.pass(Place::Read, done()).await.is_err());
+    assert_eq!(faults.struck(), [(Place::Read, 2, Fault::LoseReply)]);
+    let always = Faults::always(Place::Commit, Fault::Fail);
+    assert!(always.pass(Place::Commit, done()).await.is_err());
+    always.heal();
+    assert!(always.pass(Place::Commit, done()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_draws_the_same_faults_for_each_split() {
+    let draw = |seed: u64, index: u32| async move {
+        let faults = Faults::seeded(seed, 3).of(&split("drawn", index));
+        for _ in 0..50 {
+            let _ = faults.pass(Place::Commit, async { Ok(()) }).await;
+        }
+        faults.struck()
+    };
+    assert_eq!(draw(7, 0).await, draw(7, 0).await);
+    assert_ne!(draw(7, 0).await, draw(7, 1).await);
+    assert_ne!(draw(7, 0).await, draw(8, 0).await);
 }
 
 fn must_break(caught: Result<Passed, Broken>, check: &str, sabotage: &str) {

@@ -107,7 +107,7 @@ impl TestProducer {
     pub fn drain(&self) -> bool {
         let started = Instant::now();
         while self.inner.in_flight_count() > 0 {
-            self.inner.poll(Duration::from_millis(10));
+            self.inner.poll(Duration::from_millis(1));
             if started.elapsed() > LIMIT {
                 return false;
             }

@@ -1,5 +1,7 @@
 //! Transactions: what is visible when.
 
+use std::time::{Duration, Instant};
+
 use rdkafka::topic_partition_list::Offset;
 
 use crate::broker::Probe;
@@ -208,4 +210,46 @@ fn list_offsets_lso() {
     assert_eq!(probe.watermarks(&topic, 0, "read_uncommitted"), (0, 6));
     producer.commit();
     assert_eq!(probe.watermarks(&topic, 0, "read_committed"), (0, 7));
+}
+
+/// A compacted topic that is written by transactions only, as our state is: old values go, every offset stays what it
+/// was, and so does the log start.
+#[test]
+fn txn_compaction() {
+    let probe = Probe::new();
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("delete.retention.ms", "100"),
+    ];
+    let topic = probe.topic("compaction", 1, &configs);
+    let producer = probe.transactional(&probe.name("compaction"));
+    // Kafka's cleaner looks every 15 s.
+    let limit = Duration::from_secs(120);
+    let started = Instant::now();
+    let mut committed = 0;
+    loop {
+        producer.begin();
+        producer.send(&topic, 0, Some("state"), &committed.to_string());
+        producer.commit();
+        committed += 1;
+        producer.begin();
+        producer.send(&topic, 0, Some("state"), "aborted");
+        producer.flush();
+        producer.abort();
+        let records = probe.read(&topic, "read_committed");
+        let last = records.last().expect("the newest record");
+        assert_eq!(last.value, Some((committed - 1).to_string()));
+        // Each round takes four offsets: a record, its marker, an aborted one, its marker.
+        assert_eq!(last.offset, (committed - 1) * 4);
+        assert_eq!(probe.watermarks(&topic, 0, "read_committed"), (0, committed * 4));
+        for record in &records {
+            assert_eq!(record.value, Some((record.offset / 4).to_string()));
+        }
+        if (records.len() as i64) < committed {
+            return;
+        }
+        assert!(started.elapsed() < limit, "nothing compacted in {limit:?}");
+    }
 }

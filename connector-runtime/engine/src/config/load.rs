@@ -4,7 +4,7 @@
 use super::canonical;
 use super::check::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::pipeline_file::{Commit, Evolution, Existing, PipelineFile, Replaces, pipeline_schema};
+use super::pipeline_file::{Commit, PipelineFile, Replaces, pipeline_schema};
 use super::problem::to_diagnostic;
 use super::read::{deserialize, read_file};
 use super::source_text::SourceText;
@@ -39,8 +39,6 @@ pub struct PipelineSpec {
     pub replaces: Option<Replaces>,
     /// Earlier name, whose state this pipeline goes on with.
     pub formerly: Option<PipelineName>,
-    pub existing: Option<Existing>,
-    pub evolution: Option<Evolution>,
     /// False when the source's columns are not known without asking it, so that steps and sink are checked at the start only.
     pub columns_known: bool,
     /// 16 hex digits of the SHA-256 of the content; comments, layout and order of keys do not count.
@@ -220,8 +218,6 @@ impl Loader<'_> {
             freshness: file.slo.map(|slo| slo.freshness.0),
             replaces: file.replaces,
             formerly: file.formerly.map(|name| name.0),
-            existing: file.existing,
-            evolution: file.schema.map(|schema| schema.evolution),
             hash: canonical::hash(self.root),
         };
         Some((spec, name_place))

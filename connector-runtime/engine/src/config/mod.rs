@@ -30,7 +30,7 @@ mod yaml_advice;
 pub use codes::{CODES, CodeEntry, explain};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use load::{OnError, PipelineSpec, RUNTIME_FILE, load, load_text};
-pub use pipeline_file::{Evolution, Existing, Replaces, pipeline_schema};
+pub use pipeline_file::{Replaces, pipeline_schema};
 pub use problem::{place, to_diagnostic};
 pub use read::{parse_file, read};
 pub use scalar::{Meaning, Scalar};

@@ -50,12 +50,6 @@ pub(crate) struct PipelineFile {
     /// What the pipeline is measured against.
     #[serde(default)]
     pub slo: Option<Slo>,
-    /// What happens when the columns of the source change.
-    #[serde(default)]
-    pub schema: Option<SchemaPart>,
-    /// What the first start does with rows that are in the sink already.
-    #[serde(default)]
-    pub existing: Option<Existing>,
 }
 
 /// The batch job that a pipeline takes the place of; for reports only.
@@ -131,35 +125,6 @@ pub(crate) enum DeliveryAsked {
 pub(crate) struct Slo {
     /// Now minus the source's commit time of the newest row visible at the sink.
     pub freshness: Period,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SchemaPart {
-    /// Which changes of the columns the sink follows.
-    pub evolution: Evolution,
-}
-
-/// Which changes of a stream's columns the sink follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Evolution {
-    /// None: the pipeline stops.
-    Freeze,
-    /// New columns that may be empty.
-    AddColumns,
-    /// New columns, and types that become wider.
-    Widen,
-}
-
-/// What a first start does with rows that are in the sink already; the old batch job's may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Existing {
-    /// They stay.
-    Keep,
-    /// They are removed first.
-    Replace,
 }
 
 impl From<DeliveryAsked> for Delivery {

@@ -309,7 +309,7 @@ impl<'a> Stage<'a> {
             if let Some(found) = look()? {
                 return Ok(found);
             }
-            let stopped = || Error::transient(format!("waiting for {what} failed")).code("U0780");
+            let stopped = || Error::new(Kind::Lost, format!("waiting for {what} failed")).code("U0780");
             if self.is_interrupted.load(Ordering::Relaxed) {
                 return Err(stopped().with("reason", "a signal ended the demo"));
             }

@@ -34,6 +34,11 @@ pub(super) fn of(pipelines: &[PipelineStatus]) -> String {
         families.add("process_resident_memory_bytes", "gauge", "memory in use, bytes", "", bytes as f64);
     }
     for pipeline in pipelines {
+        if let Some(goal_ms) = pipeline.freshness_goal_ms {
+            let labels = format!("pipeline=\"{}\"", pipeline.pipeline);
+            let help = "`slo.freshness` of the pipeline";
+            families.add("unbatch_freshness_goal_seconds", "gauge", help, &labels, goal_ms as f64 / 1000.0);
+        }
         for split in &pipeline.splits {
             families.split(&pipeline.pipeline, split);
         }
@@ -134,6 +139,7 @@ mod tests {
             source: "csv_drops".into(),
             sink: "topic".into(),
             state: SplitState::Running,
+            freshness_goal_ms: Some(30_000),
             splits: vec![split(0, 3), split(1, 4)],
         };
         let text = of(&[pipeline]);
@@ -146,6 +152,7 @@ mod tests {
         assert!(text.contains("unbatch_split_state{pipeline=\"stock\",split=\"1\",state=\"running\"} 1\n"), "{text}");
         assert!(text.contains("unbatch_last_commit_timestamp_seconds{pipeline=\"stock\",split=\"0\"} 1.5\n"), "{text}");
         assert!(!text.contains("unbatch_freshness_seconds"), "{text}");
+        assert!(text.contains("unbatch_freshness_goal_seconds{pipeline=\"stock\"} 30\n"), "{text}");
         for line in text.lines() {
             let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
             assert!(name.starts_with("unbatch_") || name.starts_with("process_"), "{line}");

@@ -36,6 +36,7 @@ struct Seen {
     rows: u64,
     rate: f64,
     state: SplitState,
+    /// What was told last of what is wrong, without its numbers.
     trouble: Option<String>,
     /// Rows when the last line about it was written.
     rows_told: u64,
@@ -80,6 +81,23 @@ impl Progress {
             }
         }
         let _ = self.terminal.bars().clear();
+        if self.numbers {
+            for pipeline in pipelines {
+                self.last_line(pipeline);
+            }
+        }
+    }
+
+    /// What became of a pipeline of a run that has no summary.
+    fn last_line(&self, pipeline: &PipelineStatus) {
+        let rate = self.seen.get(&pipeline.pipeline).map_or(0.0, |seen| seen.rate);
+        match self.format {
+            LogFormat::Text => self.terminal.say(&line_of(pipeline, rate, &self.terminal)),
+            LogFormat::Json => {
+                let rows: u64 = pipeline.splits.iter().map(|s| s.totals.read).sum();
+                tracing::info!(pipeline = pipeline.pipeline, state = state_word(pipeline.state), rows, "ended");
+            }
+        }
     }
 
     /// Each notice of a connector once.
@@ -115,9 +133,12 @@ impl Progress {
             }
             return;
         };
-        let (state_before, trouble_before) = (seen.state, seen.trouble.take());
-        seen.trouble = trouble.clone();
-        if pipeline.state == SplitState::Retrying && trouble != trouble_before {
+        let state_before = seen.state;
+        // a number that only counts attempts does not make it another trouble
+        let gist = trouble.as_ref().map(|text| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>());
+        let is_new = gist != seen.trouble;
+        seen.trouble = gist;
+        if pipeline.state == SplitState::Retrying && is_new {
             self.tell_retry(&pipeline.pipeline, trouble.as_deref());
         } else if pipeline.state == SplitState::Running
             && state_before == SplitState::Retrying

@@ -111,16 +111,17 @@ fn line(pipeline: &PipelineStatus, after: Duration) -> Line {
     }
 }
 
-/// `stock_HAM.csv: 1,200 rows`; empty when nothing was committed.
+/// `stock_HAM.csv: 1,200 rows`; empty when nothing was committed. Sources name what is open before what is done, and the
+/// latest first.
 pub(crate) fn last_position(pipeline: &PipelineStatus) -> String {
-    let last = pipeline.splits.iter().flat_map(|s| &s.position).last();
+    let last = pipeline.splits.iter().flat_map(|s| &s.position).next();
     last.map_or_else(String::new, |p| format!("{}: {}", p.part, p.meaning))
 }
 
-const COLUMNS: [(&str, Align); 11] = [
+const COLUMNS: [(&str, Align); 10] = [
     ("pipeline", Align::Left),
     ("state", Align::Left),
-    ("rows read", Align::Right),
+    ("read", Align::Right),
     ("written", Align::Right),
     ("quarantined", Align::Right),
     ("filtered", Align::Right),
@@ -128,7 +129,6 @@ const COLUMNS: [(&str, Align); 11] = [
     ("bytes", Align::Right),
     ("seconds", Align::Right),
     ("rows/s", Align::Right),
-    ("last position", Align::Left),
 ];
 
 /// The table, and below it what is not in it.
@@ -145,11 +145,13 @@ pub(crate) fn render(lines: &[Line], terminal: &Terminal) -> String {
             bytes_text(line.totals.bytes),
             format!("{:.2}", line.seconds),
             grouped(line.rows_per_second),
-            line.position.clone(),
         ]
     });
     let mut text = ruled_table(&COLUMNS, rows, terminal);
     for line in lines {
+        if !line.position.is_empty() {
+            let _ = writeln!(text, "{}: last position {}", line.pipeline, line.position);
+        }
         for notice in &line.notices {
             let _ = writeln!(text, "{}: {}: {}: {}", line.pipeline, notice.code, notice.subject, notice.message);
         }

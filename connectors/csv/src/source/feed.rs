@@ -140,12 +140,12 @@ impl Feed {
     fn take_in(&mut self, listing: &Listing, listed_in: Duration) -> Result<Round, Halt> {
         let now = Instant::now();
         let patience = self.settling.patience();
-        // what a bounded input waits for is over once every file had the time to stand still
-        let is_last_call = self.bound == Bound::Once && now - self.began >= patience;
         if self.bound == Bound::Once && self.listed.is_none() {
             self.began = now;
             self.listed = Some(listing.files.iter().map(|(name, _)| name.clone()).collect());
         }
+        // what a bounded input waits for is over once every file had the time to stand still
+        let is_last_call = self.bound == Bound::Once && now - self.began >= patience;
         let candidates: Vec<_> = listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
         let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call)?;
         self.reports.set("files_waiting", judged.waiting.len() as i64);

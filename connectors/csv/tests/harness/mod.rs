@@ -139,7 +139,7 @@ pub struct Run {
     pub given: Checkpoint,
     pub committed: Checkpoint,
     pending: Vec<Advance>,
-    /// Good rows: `stock.csv:2 id=1 text=a`.
+    /// Good rows: `stock.csv:2 1|a`.
     pub rows: Vec<String>,
     pub rejected: Vec<RejectedRow>,
 }
@@ -176,14 +176,30 @@ impl Run {
 
     /// Commits all that was read, as an epoch of its own.
     pub async fn commit(&mut self) -> Result<(), Error> {
+        self.seal().await?;
+        self.publish();
+        Ok(())
+    }
+
+    /// The first half of a commit: it is in the sink, and the source does not know yet.
+    pub async fn seal(&mut self) -> Result<(), Error> {
         let mut epoch = Advance::default();
         for advance in std::mem::take(&mut self.pending) {
             epoch.then(advance)?;
         }
         self.source.vouch(&epoch).await?;
         self.committed.apply(&epoch)?;
-        self.sender.publish(self.committed.clone());
         Ok(())
+    }
+
+    /// The second half: the source hears of it.
+    pub fn publish(&self) {
+        self.sender.publish(self.committed.clone());
+    }
+
+    /// Whether nothing comes for so long.
+    pub async fn is_quiet(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.next()).await.is_err()
     }
 
     /// Reads to the end of a bounded input, commits, settles.
@@ -198,19 +214,12 @@ impl Run {
         let deadline = Instant::now() + DEADLINE;
         while !holds(self) {
             assert!(Instant::now() < deadline, "waited in vain: {what}; rows {:?}, notices {:?}", self.rows, self.notices());
-            let next = tokio::time::timeout(Duration::from_millis(10), self.next_unwaited()).await;
-            if let Ok(read) = next {
-                if !read? {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+            if let Ok(read) = tokio::time::timeout(Duration::from_millis(10), self.next()).await {
+                assert!(read?, "the input ended while waiting: {what}");
                 self.commit().await?;
             }
         }
         Ok(())
-    }
-
-    async fn next_unwaited(&mut self) -> Result<bool, Error> {
-        self.next().await
     }
 
     pub fn number(&self, name: &str) -> i64 {

@@ -55,6 +55,15 @@ pub struct TopicReader {
 impl TopicReader {
     /// Starts reading `partitions`. Offsets that are gone are an error of the first `next`, never skipped.
     pub fn open(cluster: &Arc<Cluster>, partitions: &[(&str, i32, Start)], committed_only: bool) -> Result<Self> {
+        Self::open_with(cluster, partitions, committed_only, None)
+    }
+
+    fn open_with(
+        cluster: &Arc<Cluster>,
+        partitions: &[(&str, i32, Start)],
+        committed_only: bool,
+        fetch_wait: Option<Duration>,
+    ) -> Result<Self> {
         let log = ClientLog::default();
         let mut config = cluster.config(Purpose::Reader);
         config
@@ -65,6 +74,9 @@ impl TopicReader {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("isolation.level", if committed_only { "read_committed" } else { "read_uncommitted" });
+        if let Some(wait) = fetch_wait {
+            config.set("fetch.wait.max.ms", wait.as_millis().to_string());
+        }
         let consumer: BaseConsumer<ClientLog> = cluster.client(&config, log.clone())?;
         let mut list = TopicPartitionList::new();
         let attempted = "starting to read a topic failed";
@@ -188,7 +200,9 @@ impl Admin {
         if start >= end {
             return Ok(());
         }
-        let reader = TopicReader::open(self.cluster(), &[(topic, partition, Start::Offset(start))], true)?;
+        // The end is told only by an empty answer, which the broker would hold back for half a second.
+        let from = [(topic, partition, Start::Offset(start))];
+        let reader = TopicReader::open_with(self.cluster(), &from, true, Some(Duration::from_millis(5)))?;
         loop {
             match reader.step(Duration::from_millis(100)).map_err(|e| e.with("topic", topic))? {
                 Step::End(_) => return Ok(()),

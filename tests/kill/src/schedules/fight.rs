@@ -50,7 +50,11 @@ fn leave_the_fenced(round: &mut Round<'_>, places: &mut Vec<Owner>, limit: Durat
     round.drops.drop_one_with_rows()?;
     wait(limit, || places.iter_mut().any(Owner::has_ended).then_some(()));
     while let Some(at) = places.iter_mut().position(Owner::has_ended) {
-        round.ended(places.remove(at))?.must_be_fenced()?;
+        let end = round.ended(places.remove(at))?;
+        // or the other took away a file that it was reading
+        if !end.lost_its_file() {
+            end.must_be_fenced()?;
+        }
     }
     Ok(())
 }

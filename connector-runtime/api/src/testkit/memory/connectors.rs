@@ -144,7 +144,7 @@ impl SourceConnector for MemorySourceConnector {
     }
     async fn open(config: Arc<Self::Config>, cx: SourceContext) -> Result<Box<dyn Source>> {
         let world = MemoryWorld::of(&cx.place.resources);
-        let faults = world.faults(&cx.place.split.pipeline);
+        let faults = world.faults(&cx.place.split.pipeline).of(&cx.place.split);
         let index = match cx.place.split.index {
             SplitIndex::Number(index) => index,
             SplitIndex::Replay => {
@@ -227,7 +227,7 @@ impl SinkConnector for MemorySinkConnector {
     }
     async fn fence(config: Arc<Self::Config>, cx: SinkContext) -> Result<Box<dyn Fenced>> {
         let world = MemoryWorld::of(&cx.place.resources);
-        let faults = world.faults(&cx.place.split.pipeline);
+        let faults = world.faults(&cx.place.split.pipeline).of(&cx.place.split);
         let (store, options) = (world.store(&config.store), config.options());
         // without the resources, which hold the world, which holds the faults: a circle would never be freed
         let mut usurping = cx.clone();

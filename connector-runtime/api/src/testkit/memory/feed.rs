@@ -5,14 +5,15 @@ use crate::checkpoint::{Advance, Checkpoint, Part};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Parts with transactions of rows. A clone is the same feed. What is released is gone: a source that is opened before it
 /// gets `Lost`, as from a Postgres slot.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct MemoryFeed {
     book: Arc<Mutex<Book>>,
-    version: Arc<watch::Sender<u64>>,
+    /// Wakes sources in the order in which they wait, so that a seed replays.
+    changes: Arc<Notify>,
 }
 
 /// Upstream was told that it may forget this.
@@ -45,12 +46,6 @@ struct PartLog {
     lengths: Vec<usize>,
     released: usize,
     closed: bool,
-}
-
-impl Default for MemoryFeed {
-    fn default() -> Self {
-        Self { book: Arc::default(), version: Arc::new(watch::Sender::new(0)) }
-    }
 }
 
 impl MemoryFeed {
@@ -116,8 +111,8 @@ impl MemoryFeed {
     pub(super) fn incarnation(&self) -> u64 {
         self.book().incarnation
     }
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+    pub(super) fn changes(&self) -> Arc<Notify> {
+        self.changes.clone()
     }
     /// Transactions in the part, released ones included.
     pub(super) fn transactions(&self, part: &Part) -> usize {
@@ -167,7 +162,7 @@ impl MemoryFeed {
         self.book().settled.push(committed.clone());
     }
     fn announce(&self) {
-        self.version.send_modify(|v| *v += 1);
+        self.changes.notify_waiters();
     }
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)

@@ -352,9 +352,11 @@ struct Piece {
 #[async_trait]
 impl Source for MemorySource {
     async fn next(&mut self) -> Result<Option<Batch>> {
+        let changes = self.feed.changes();
         loop {
-            // subscribed before looking, so that nothing is missed between
-            let mut changes = self.feed.changes();
+            // waiting begins before looking, so that nothing is missed between
+            let mut changed = std::pin::pin!(changes.notified());
+            changed.as_mut().enable();
             self.release(&self.committed.latest());
             if let Some(batch) = self.take()? {
                 if self.sabotage == Some(SourceSabotage::LosesDroppedBatch) {
@@ -371,7 +373,7 @@ impl Source for MemorySource {
             tokio::select! {
                 // the same order each time, so that a seed replays
                 biased;
-                _ = changes.changed() => {}
+                () = changed => {}
                 is_there = self.committed.changed(), if self.engine_is_there => self.engine_is_there = is_there,
             }
         }

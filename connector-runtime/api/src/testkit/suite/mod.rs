@@ -4,10 +4,10 @@
 //! It waits for nothing but the connector itself, and each check has [`CHECK_TIME_MAX`]. A broken promise is a [`Broken`]
 //! with the name of the check; `Passed` lists every check that ran, so that none can be skipped unseen.
 //!
-//! ```ignore
-//! #[tokio::test]
-//! async fn the_source_keeps_the_contract() {
-//!     let passed = source_suite(&MyFixture::start().await).await.unwrap();
+//! ```
+//! # use unbatch_api::testkit::suite::{SOURCE_CHECKS, SourceFixture, source_suite};
+//! async fn the_source_keeps_the_contract(fixture: impl SourceFixture) {
+//!     let passed = source_suite(&fixture).await.unwrap();
 //!     assert_eq!(passed.checks, SOURCE_CHECKS);
 //! }
 //! ```

@@ -55,6 +55,14 @@ impl<'a> Checker<'a> {
             }
         }
         let names: Vec<&str> = keys.iter().map(|(k, _)| *k).collect();
+        if words.is_empty() && names.is_empty() {
+            let message = format!("{} cannot be set: this binary has nothing built in for it", called(node));
+            let help = "`unbatch connectors` lists what is built in";
+            let place = node.only_entry().map_or(node.head, |(key, _)| key.span);
+            self.found
+                .push(Diagnostic::error("U0102", message).at(self.source, place).label("not built in").help(help));
+            return;
+        }
         match &node.value {
             Tree::Scalar(scalar) if words.contains(&scalar.text.as_str()) => {}
             Tree::Scalar(scalar) if names.contains(&scalar.text.as_str()) => {
