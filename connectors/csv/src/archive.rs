@@ -76,13 +76,15 @@ impl Mark {
         if is_known || unbatch_api::failpoint::sabotaged("F3") {
             return Ok(());
         }
-        Err(Error::lost("comparing the archive with the ledger failed: a file was archived that is not recorded as done")
-            .code("U0223")
-            .with("file", folder.join(name).display())
-            .help(
-                "the sink has lost commits (restored from a backup, failed over?): restore it, or move the archived files \
+        Err(Error::lost(
+            "comparing the archive with the ledger failed: a file was archived that is not recorded as done",
+        )
+        .code("U0223")
+        .with("file", folder.join(name).display())
+        .help(
+            "the sink has lost commits (restored from a backup, failed over?): restore it, or move the archived files \
                  back under their old names so that they are read again, or `unbatch offsets reset`",
-            ))
+        ))
     }
 }
 
@@ -113,7 +115,8 @@ mod tests {
             assert_eq!(parsed.digest, digits(digest));
         }
         assert_eq!(mark.archive_name("stock.csv", digest), "stock~shop.stock-counts.0-3-9f86d081884c7d65.csv");
-        for foreign in ["stock.csv", "stock~shop.other.0-3-9f86d081884c7d65.csv", "stock~shop.stock-counts.0-3-zz.csv"] {
+        for foreign in ["stock.csv", "stock~shop.other.0-3-9f86d081884c7d65.csv", "stock~shop.stock-counts.0-3-zz.csv"]
+        {
             assert!(mark.parse(foreign).is_none(), "{foreign}");
         }
     }

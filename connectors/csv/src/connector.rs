@@ -10,8 +10,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use unbatch_api::{
-    Batch, CheckContext, Checkpoint, Error, Finding, Jump, PartView, Problem, QuarantineEntry, Result, Severity, Source,
-    SourceConnector, SourceContext, StreamName, StreamSchema, async_trait,
+    Batch, CheckContext, Checkpoint, Error, Finding, Jump, PartView, Problem, QuarantineEntry, Result, Severity,
+    Source, SourceConnector, SourceContext, StreamName, StreamSchema, async_trait,
 };
 
 /// CSV files that are dropped into a folder, each row of each file exactly once.

@@ -184,7 +184,8 @@ impl<'a> CommittedLedger<'a> {
             let key = page_key((bucket(path), number));
             let Some(bytes) = self.checkpoint.note(&key) else { break };
             // a page that does not hold the path's text at all need not be parsed
-            if memchr::memmem::find(bytes, path.as_bytes()).is_some() || !path.is_ascii() || path.contains(['"', '\\']) {
+            if memchr::memmem::find(bytes, path.as_bytes()).is_some() || !path.is_ascii() || path.contains(['"', '\\'])
+            {
                 found.extend(decode(&key, bytes)?.into_iter().filter(|e| e.path == path));
             }
         }

@@ -15,7 +15,9 @@ impl Location {
         let path = match url.split_once(':') {
             Some(("file", rest)) => file_url(rest)?,
             Some((scheme, rest)) if rest.starts_with("//") || matches!(scheme, "s3" | "gs" | "az") => {
-                return Err(format!("`{scheme}:` is not built in yet; folders of the file system are (file:///drops/)"));
+                return Err(format!(
+                    "`{scheme}:` is not built in yet; folders of the file system are (file:///drops/)"
+                ));
             }
             _ => PathBuf::from(url),
         };
@@ -40,7 +42,9 @@ fn file_url(rest: &str) -> Result<PathBuf, String> {
             let at = host_and_path.find('/').unwrap_or(host_and_path.len());
             let (host, path) = host_and_path.split_at(at);
             if !matches!(host, "" | "localhost") {
-                return Err(format!("`{host}` is another machine; write file:///path, or file:path for a relative one"));
+                return Err(format!(
+                    "`{host}` is another machine; write file:///path, or file:path for a relative one"
+                ));
             }
             path
         }

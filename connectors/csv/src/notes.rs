@@ -62,8 +62,8 @@ pub fn open_files(checkpoint: &Checkpoint) -> Result<Vec<OpenFile>> {
         let id = id_in(part).ok_or_else(|| lost("reading the checkpoint failed: a part is no file"))?;
         let note = checkpoint.note(&open_key(id));
         let bytes = note.ok_or_else(|| lost("reading the checkpoint failed: an open file has no note"))?;
-        let note: OpenNote = serde_json::from_slice(bytes)
-            .map_err(|e| lost("reading the note of an open file failed").caused_by(e))?;
+        let note: OpenNote =
+            serde_json::from_slice(bytes).map_err(|e| lost("reading the note of an open file failed").caused_by(e))?;
         if note.v != 1 {
             return Err(lost("reading the note of an open file failed: its version is unknown"));
         }

@@ -16,6 +16,9 @@ pub struct Owner {
     pub pipeline: String,
     #[serde(rename = "match")]
     pub pattern: String,
+    /// Splits of a pipeline share the marker, but not the draft of it.
+    #[serde(skip)]
+    split: String,
 }
 
 impl Owner {
@@ -25,6 +28,7 @@ impl Owner {
             deployment: place.deployment.to_string(),
             pipeline: place.split.pipeline.to_string(),
             pattern: config.pattern.clone(),
+            split: place.split.index.to_string(),
         }
     }
 
@@ -49,7 +53,7 @@ impl Owner {
             return Ok(());
         }
         // whole or not at all, since others may read it at any time
-        let draft = folder.join(format!("{}.{}~", self.marker(), std::process::id()));
+        let draft = folder.join(format!("{}.{}.{}~", self.marker(), self.split, std::process::id()));
         let written = std::fs::File::create(&draft)
             .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
             .and_then(|()| std::fs::rename(&draft, &path));

@@ -114,7 +114,9 @@ impl Kept {
             .then(|| BooleanArray::from_iter((0..block.records.len()).map(|row| Some(is_kept(&row)))));
         let kept: Box<dyn Iterator<Item = &RecordPlace>> = match mask {
             None => Box::new(block.records.iter()),
-            Some(_) => Box::new(block.records.iter().enumerate().filter(|(row, _)| is_kept(row)).map(|(_, place)| place)),
+            Some(_) => {
+                Box::new(block.records.iter().enumerate().filter(|(row, _)| is_kept(row)).map(|(_, place)| place))
+            }
         };
         let (lines, bytes) = kept.map(|p| (p.line, start.byte + u64::from(p.start))).unzip();
         Self { mask, lines, bytes, end: end_of(block, start, cut), refused }

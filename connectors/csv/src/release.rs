@@ -213,7 +213,8 @@ impl Releaser {
                 Err(e) if is_no_link(&e) => match File::create_new(&path) {
                     // our own empty file holds the name, so that the rename replaces nobody's
                     Ok(_) => {
-                        return std::fs::rename(hidden, &path).map_err(|e| file_error("putting a file back failed", &path, e));
+                        return std::fs::rename(hidden, &path)
+                            .map_err(|e| file_error("putting a file back failed", &path, e));
                     }
                     Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                     Err(e) => return Err(file_error("putting a file back failed", &path, e)),

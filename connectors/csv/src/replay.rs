@@ -87,7 +87,9 @@ fn batch_of(
 /// A row that a step or the sink refused is an object of its columns; it becomes a file of one row again.
 fn text_of(config: &CsvDropsConfig, row: &serde_json::Value) -> Result<Vec<u8>> {
     let Some(columns) = row.as_object() else {
-        return Err(Error::misconfigured("reading a rejected row again failed: it is not an object of columns").code("U0224"));
+        return Err(
+            Error::misconfigured("reading a rejected row again failed: it is not an object of columns").code("U0224")
+        );
     };
     let (delimiter, quote) = config.dialect.marks();
     let quoted = |text: &str| {

@@ -17,9 +17,10 @@ fn read(data: &[u8], piece: usize, width: Option<usize>) -> (Rows, bool, Vec<u64
         let mut fields = block.fields.iter();
         for place in &block.records {
             let columns = width.unwrap_or_else(|| count_fields(&block, place));
-            let row = fields.by_ref().take(columns).map(|f| {
-                (String::from_utf8_lossy(content(part, *f, b'"', &mut scratch)).into_owned(), f.is_quoted())
-            });
+            let row = fields
+                .by_ref()
+                .take(columns)
+                .map(|f| (String::from_utf8_lossy(content(part, *f, b'"', &mut scratch)).into_owned(), f.is_quoted()));
             rows.push(row.collect());
             lines.push(place.line);
         }
@@ -139,9 +140,8 @@ fn mixed() -> impl Strategy<Value = Vec<u8>> {
 
 fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
     let field = "[a-c\",\r\né ]{0,12}";
-    (1..5usize).prop_flat_map(move |width| {
-        proptest::collection::vec(proptest::collection::vec(field, width..=width), 0..30)
-    })
+    (1..5usize)
+        .prop_flat_map(move |width| proptest::collection::vec(proptest::collection::vec(field, width..=width), 0..30))
 }
 
 proptest! {

@@ -95,7 +95,12 @@ fn columns(config: &CsvDropsConfig, found: &mut Found) {
         let number = column.name.strip_prefix('c').and_then(|n| n.parse::<usize>().ok());
         if config.dialect.header == Header::None && number.is_some_and(|n| n > config.columns.len()) {
             let message = format!("column `{}` has the name of an undeclared one further on", column.name);
-            found.error(path("name"), "U0213", message, "without a header c1, c2, … are undeclared columns; use another name");
+            found.error(
+                path("name"),
+                "U0213",
+                message,
+                "without a header c1, c2, … are undeclared columns; use another name",
+            );
         }
         options(column, &path, found);
         if let Err(message) = ColumnPlan::declared(column, 0, &[]) {

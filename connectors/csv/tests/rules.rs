@@ -69,8 +69,7 @@ async fn f2_nothing_is_released_by_who_does_not_own_the_split() {
     drops.deliver("a.csv", numbered(0..3));
     let owns = Owns::default();
     owns.0.store(false, std::sync::atomic::Ordering::SeqCst);
-    let mut run =
-        drops.open_with(Checkpoint::default(), Bound::Once, |s| s.owns = owns.clone()).await.unwrap();
+    let mut run = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.owns = owns.clone()).await.unwrap();
     run.finish().await.unwrap();
     assert!(drops.path("a.csv").exists());
     owns.0.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -57,8 +57,8 @@ impl FencedSplit {
         let admin = cluster.admin()?;
         let plan = plan(&config, &cx, &cluster, &admin)?;
         failpoint::hit("topic.before_init")?;
-        if failpoint::sabotaged("K3") {
-            let internal = InternalTopics::of(&cx.place.deployment);
+        let internal = InternalTopics::of(&cx.place.deployment);
+        if failpoint::sabotaged("K3") && admin.topic(&internal.state)?.is_some() {
             Place::of(&internal.state, &split).read_settled(&admin, read_limit(&plan))?;
         }
         // 2: ends what the predecessor left, and it can commit no more. Rule K3: no state is read before that, since the open

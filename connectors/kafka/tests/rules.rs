@@ -80,6 +80,7 @@ async fn k2_a_newer_owner_fences() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out() {
     let Some(world) = World::start("k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out") else { return };
+    let world = world.property("transaction.timeout.ms", "40000");
     let context = |split| SinkContext { place: world.place(split), ..world.context() };
     let mut dying = Vec::new();
     for split in [0, 128] {
@@ -102,7 +103,7 @@ async fn k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out()
     for fenced in fenced {
         assert_eq!(Owner::of(fenced.open(admit_all()).await.unwrap()).at(), 0);
     }
-    // The transactions would end by themselves after 60 s.
+    // The transactions would end by themselves after 40 s.
     assert!(start.elapsed() < Duration::from_secs(20), "taking two splits over took {:?}", start.elapsed());
     held.discard();
     assert!(world.ids().is_empty());

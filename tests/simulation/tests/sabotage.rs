@@ -8,7 +8,7 @@ const SEEDS_MAX: u64 = 100;
 fn must_be_caught(sabotage: Sabotage) {
     let caught = (1..=SEEDS_MAX).find_map(|seed| simulate(&Plan::of(seed), sabotage).err());
     let Some(violation) = caught else { panic!("{sabotage:?} was not caught within {SEEDS_MAX} seeds") };
-    println!("{sabotage:?}: seed {}: {}", violation.seed, violation.seen[0]);
+    eprintln!("{sabotage:?}: seed {}: {}", violation.seed, violation.seen[0]);
 }
 
 #[test]

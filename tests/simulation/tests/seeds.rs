@@ -6,7 +6,7 @@ use unbatch_simulation_tests::{Plan, Sabotage, Summary, seeds, simulate};
 #[test]
 fn every_row_arrives_exactly_once_in_order_whatever_goes_wrong() {
     let seeds = seeds().0;
-    println!("seeds {seeds:?}");
+    eprintln!("seeds {seeds:?}");
     let next = AtomicU64::new(seeds.start);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let work = || {
@@ -32,7 +32,7 @@ fn every_row_arrives_exactly_once_in_order_whatever_goes_wrong() {
             violations.extend(seen);
         }
     });
-    println!("{total:?}");
+    eprintln!("{total:?}");
     assert!(violations.is_empty(), "{violations:#?}");
     // the simulation must not pass by doing nothing
     let count = seeds.end - seeds.start;

@@ -88,7 +88,8 @@ fn change(pipeline: &Pipeline, wanted: Wanted, yes: bool, cx: &Context) -> Outco
         for one in planned {
             generations.push(carry_out(&spec, &scene, one).await?.generation);
         }
-        let _ = writeln!(text, "done; {} begins a new generation with its next start", pipeline.name);
+        let raised: Vec<String> = generations.iter().map(u64::to_string).collect();
+        let _ = writeln!(text, "done; {} is in generation {} now", pipeline.name, raised.join(", "));
         let result = json!({"pipeline": pipeline.name, "changes": changes, "done": true, "generations": generations});
         Ok(Answer::new(text, result))
     })

@@ -5,13 +5,14 @@ use crate::answer::Answer;
 use crate::arguments::{LogFormat, Run};
 use crate::cluster_choice::{Want, settle};
 use crate::dev::{Kept, Served};
+use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, render_diagnostics, render_error};
 use crate::http::{self, Server};
 use crate::pipeline_files::find;
-use crate::run::crew::{Crew, Heard};
+use crate::run::crew::Crew;
 use crate::run::progress::Progress;
 use crate::run::reload::{Edit, LOOK_PERIOD, Watched};
-use crate::run::signals::Signals;
+use crate::run::signals::{Signals, end_at_once};
 use crate::run::summary::{Ends, in_words, render};
 use crate::runtime_file::{Setup, setup};
 use crate::terminal::{Glyph, Output, Style};
@@ -22,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use unbatch_api::config::Text;
 use unbatch_api::{Bound, Error, Kind, PipelineName};
 use unbatch_engine::config::{Diagnostics, PipelineSpec, load};
-use unbatch_engine::{Ended, StatusBoard};
+use unbatch_engine::{Ended, Scene, SplitState, StatusBoard, start};
 
 /// What is left to do in the background gets this long when all pipelines have ended.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
@@ -39,29 +40,33 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
         setup.config.kafka.brokers = Text::Plain(served.address());
     }
     let bound = if args.once { Bound::Once } else { Bound::Continuous };
-    let mut scene = scene(&setup, bound, accept_change);
-    if args.dev {
-        // each pipeline is a group of its own and would take all of it
-        scene.memory_bytes /= specs.len().max(1);
-    }
+    let scene = scene(&setup, bound, accept_change);
     let board = StatusBoard::default();
     let runtime = async_runtime()?;
     let ended = runtime.block_on(async {
         let server = serve_http(args, &setup, &board, cx).await?;
         announce(args, &specs, served.as_ref(), server.as_ref(), cx);
         let watched = args.dev.then(|| Watched::new(&args.paths, setup.file.as_deref(), &specs));
-        let shift = Shift {
-            args,
-            cx,
-            crew: Crew::new(scene, board.clone()),
-            board,
-            progress: Progress::new(&cx.terminal, cx.globals.log_format, !args.once),
-            watched,
-            ends: Ends::default(),
-            started,
-            stopped_by: None,
+        let answer = match set_out(specs, scene, &board).await {
+            Ok((crew, signals)) => {
+                let progress = Progress::new(&cx.terminal, cx.globals.log_format, !args.once);
+                let ends = Ends::default();
+                let shift = Shift {
+                    args,
+                    cx,
+                    crew,
+                    board,
+                    progress,
+                    watched,
+                    ends,
+                    started,
+                    stopped_by: None,
+                    gone: BTreeSet::new(),
+                };
+                Ok(shift.work(signals).await)
+            }
+            Err(error) => Err(error.into()),
         };
-        let answer = shift.work(specs).await;
         if let Some(server) = server {
             server.close().await;
         }
@@ -148,6 +153,19 @@ fn announce(args: &Run, specs: &[PipelineSpec], served: Option<&Served>, server:
     }
 }
 
+/// Starts everything. A signal meanwhile ends it: nothing has been read yet.
+async fn set_out(specs: Vec<PipelineSpec>, scene: Scene, board: &StatusBoard) -> Result<(Crew, Signals), Error> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        running = start(specs, scene, board.clone()) => Ok((Crew::new(running), signals)),
+        name = signals.next() => Err(stopped_early(name)),
+    }
+}
+
+/// Splits that are still opening when the end is asked for are waited for so long: an attempt to reach a system that is away
+/// may take half a minute, and there is nothing in it that a successor does not settle.
+const OPENING_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// A run from its start to its end.
 struct Shift<'a> {
     args: &'a Run,
@@ -158,44 +176,60 @@ struct Shift<'a> {
     watched: Option<Watched>,
     ends: Ends,
     started: Instant,
-    stopped_by: Option<&'static str>,
+    stopped_by: Option<(&'static str, Instant)>,
+    /// Pipelines that are to be forgotten once they have ended, because their files are gone.
+    gone: BTreeSet<PipelineName>,
 }
 
 impl Shift<'_> {
-    async fn work(mut self, specs: Vec<PipelineSpec>) -> Outcome<Answer> {
-        let mut signals = Signals::listen()?;
-        match self.args.dev {
-            true => specs.into_iter().for_each(|spec| self.crew.start(vec![spec])),
-            // together, so that all are fenced before any reads its state
-            false => self.crew.start(specs),
-        }
+    async fn work(mut self, mut signals: Signals) -> Answer {
         let mut show = interval(self.progress.period());
         show.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut look = interval(LOOK_PERIOD);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let waits_for_edits = self.args.dev && !self.args.once;
-        while !self.crew.is_empty() || (waits_for_edits && self.stopped_by.is_none()) {
+        while (self.crew.is_active() && !self.is_only_opening()) || (waits_for_edits && self.stopped_by.is_none()) {
+            let is_active = self.crew.is_active();
             tokio::select! {
-                heard = self.crew.next() => self.hear(heard),
+                ended = self.crew.next(), if is_active => {
+                    if let Some(ended) = ended {
+                        self.hear(ended).await;
+                    }
+                }
                 name = signals.next() => self.stop(name),
                 _ = show.tick() => self.progress.show(&self.board.snapshot()),
-                _ = look.tick(), if waits_for_edits && self.stopped_by.is_none() => self.reload(),
+                _ = look.tick(), if waits_for_edits && self.stopped_by.is_none() => self.reload().await,
             }
         }
-        Ok(self.close())
+        self.close()
     }
 
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Nothing => {}
-            Heard::Replaced(name) => self.ends.forget(name.as_str()),
-            Heard::Ended(mut ended) => {
-                // of a run that goes on, an error is told when it happens; what is left for the end is its exit code
-                if !self.args.once && self.cx.globals.log_format == LogFormat::Text {
-                    self.tell_errors(&mut ended);
-                }
-                self.ends.add(ended, self.started.elapsed());
-            }
+    /// The end was asked for a while ago, and no split has anything to commit.
+    fn is_only_opening(&self) -> bool {
+        let is_late = self.stopped_by.is_some_and(|(_, at)| at.elapsed() >= OPENING_TIME_MAX);
+        is_late && !self.board.snapshot().iter().flat_map(|p| &p.splits).any(|s| s.state == SplitState::Running)
+    }
+
+    async fn hear(&mut self, mut ended: Ended) {
+        // of a run that goes on, an error is told when it happens; what is left for the end is its exit code
+        if !self.args.once && self.cx.globals.log_format == LogFormat::Text {
+            self.tell_errors(&mut ended);
+        }
+        let name = ended.pipeline.clone();
+        self.ends.add(ended, self.started.elapsed());
+        if self.crew.succeed(&name).await {
+            self.ends.forget(name.as_str());
+        }
+        self.forget_gone();
+    }
+
+    /// Status and exit code no longer speak of pipelines whose files were removed.
+    fn forget_gone(&mut self) {
+        let ended: Vec<PipelineName> = self.gone.iter().filter(|name| !self.crew.is_under_way(name)).cloned().collect();
+        for name in ended {
+            self.gone.remove(&name);
+            self.ends.forget(name.as_str());
+            self.board.remove(&name);
         }
     }
 
@@ -209,17 +243,17 @@ impl Shift<'_> {
     fn stop(&mut self, signal: &'static str) {
         if self.stopped_by.is_some() {
             self.cx.terminal.say(&format!("{signal} again: ending at once; what is not committed will be read again"));
-            std::process::exit(i32::from(crate::Exit::Failed.code()));
+            end_at_once(Exit::Failed);
         }
         match self.cx.globals.log_format {
             LogFormat::Json => tracing::info!(signal, "stopping"),
             LogFormat::Text => self.cx.terminal.say(&format!("{signal}: committing what was read, then ending")),
         }
-        self.stopped_by = Some(signal);
+        self.stopped_by = Some((signal, Instant::now()));
         self.crew.stop();
     }
 
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let Some(watched) = &mut self.watched else { return };
         for edit in watched.look(&self.cx.registry) {
             let terminal = &self.cx.terminal;
@@ -227,8 +261,8 @@ impl Shift<'_> {
                 Edit::Good { spec, what } => {
                     let good = terminal.paint(Output::Progress, Style::Green, terminal.glyph(Glyph::Good));
                     terminal.say(&format!("{good} {}: restarting: {what}", spec.name));
-                    self.ends.forget(spec.name.as_str());
-                    self.crew.replace(*spec);
+                    self.gone.remove(&spec.name);
+                    self.crew.replace(*spec).await;
                 }
                 Edit::Bad { found, keeps } => {
                     let kept = keeps.map_or("it is not started".to_owned(), |name| format!("{name} goes on as it was"));
@@ -236,13 +270,15 @@ impl Shift<'_> {
                 }
                 Edit::Removed { name, file } => {
                     terminal.say(&format!("{} is gone: stopping {name}", file.display()));
-                    self.crew.stop_one(&name);
+                    self.crew.stop_pipeline(&name);
+                    self.gone.insert(name);
                 }
                 Edit::Runtime(file) => {
                     terminal.say(&format!("{} changed: it takes effect at the next start", file.display()));
                 }
             }
         }
+        self.forget_gone();
     }
 
     fn close(mut self) -> Answer {
@@ -258,7 +294,7 @@ impl Shift<'_> {
         let is_told = !self.args.once && !terminal.json;
         let failure = match (self.ends.failure(), self.stopped_by, self.args.once) {
             (Some(failure), ..) => failure,
-            (None, Some(signal), true) => stopped_early(signal).into(),
+            (None, Some((signal, _)), true) => stopped_early(signal).into(),
             (None, ..) => return answer,
         };
         match is_told {

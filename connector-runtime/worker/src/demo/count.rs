@@ -226,7 +226,10 @@ mod tests {
         }
     }
 
-    fn counted(records: &[(&str, i32)], quarantined: u64) -> (Count, bool) {
+    /// Ids, and by how much each differs from the ledger.
+    type Records<'a> = &'a [(&'a str, i32)];
+
+    fn counted(records: Records<'_>, quarantined: u64) -> (Count, bool) {
         let mut ledger = Ledger::default();
         export(&mut ledger, "HAM", 3, Some(2), 1);
         let mut tally = Tally::of(&ledger);
@@ -247,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_lost_a_doubled_and_an_altered_row_are_found() {
-        let cases: [(&[(&str, i32)], u64, Count); 4] = [
+        let cases: [(Records<'_>, u64, Count); 4] = [
             (&[("HAM-000001", 0)], 1, Count { in_topic: 1, quarantined: 1, missing: 1, ..Count::default() }),
             (
                 &[("HAM-000001", 0), ("HAM-000001", 0), ("HAM-000003", 0)],

@@ -1,5 +1,7 @@
 //! SIGTERM and SIGINT: the first asks for an orderly end, the second for an end.
 
+use crate::exit::Exit;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use unbatch_api::{Error, Result};
 
@@ -22,4 +24,11 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+}
+
+/// Ends the process now: no destructor, no handler of a library that waits for its threads. What is not committed was never
+/// visible, so nothing has to be undone.
+pub(crate) fn end_at_once(exit: Exit) -> ! {
+    // SAFETY: _exit takes a plain number and does not come back
+    unsafe { libc::_exit(i32::from(exit.code())) }
 }

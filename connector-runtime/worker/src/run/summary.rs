@@ -44,7 +44,7 @@ impl Ends {
     pub(crate) fn add(&mut self, ended: Ended, after: Duration) {
         let end = self.0.entry(ended.pipeline.to_string()).or_default();
         end.errors.extend(ended.errors);
-        end.parked = end.parked.max(ended.parked);
+        end.parked += ended.parked;
         end.after = end.after.max(after);
     }
     /// The pipeline was started anew: what became of it before does not count.
@@ -80,7 +80,7 @@ pub(crate) fn in_words(error: Error) -> Error {
     if error.kind() != Kind::Fenced {
         return error;
     }
-    Error::fenced("a newer `unbatch run` of this deployment took the pipeline over, so this one stopped")
+    Error::fenced("a newer `unbatch run` or a change of its positions took the pipeline over, so this run stopped")
         .code("U0770")
         .help("nothing is lost or doubled; stop one of the two, or give one a `deployment` of its own")
         .caused_by(error)

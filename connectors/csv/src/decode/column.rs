@@ -236,7 +236,11 @@ impl ColumnPlan {
             Parser::Date(_) => "not a date like 2026-11-23".into(),
             Parser::Timestamp(..) => "not a timestamp like 2026-11-23T07:30:52Z".into(),
             Parser::Text => "not UTF-8".into(),
-            _ => format!("not {} {}", if matches!(self.parser, Parser::Int32 | Parser::Int64) { "an" } else { "a" }, self.column_type),
+            _ => format!(
+                "not {} {}",
+                if matches!(self.parser, Parser::Int32 | Parser::Int64) { "an" } else { "a" },
+                self.column_type
+            ),
         };
         Fault { code, message: format!("column `{}`: {expected}", self.name) }
     }

@@ -99,4 +99,3 @@ fn schema_of(columns: &[ColumnPlan]) -> Arc<StreamSchema> {
 fn bad<T>(code: &'static str, message: String) -> Result<T, BadHeader> {
     Err(BadHeader { code, message })
 }
-

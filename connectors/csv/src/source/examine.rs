@@ -58,7 +58,11 @@ impl Feed {
             Verdict::SameFile(seq) => self.record_stat(name, seq, stat),
             Verdict::Duplicate(seq) => {
                 self.reports.add("files_duplicate_total", 1);
-                self.reports.notice("duplicate", name, "was delivered again with the same content and is not read again");
+                self.reports.notice(
+                    "duplicate",
+                    name,
+                    "was delivered again with the same content and is not read again",
+                );
                 self.record_stat(name, seq, stat)
             }
             Verdict::MarkedDone(seq, digest) => {

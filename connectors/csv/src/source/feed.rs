@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use unbatch_api::failpoint::{hit, sabotaged};
-use unbatch_api::{Batch, Bound, Committed, Error, Reports, Result, SourceContext, StopAfter, StreamName, StreamSchema};
+use unbatch_api::{
+    Batch, Bound, Committed, Error, Reports, Result, SourceContext, StopAfter, StreamName, StreamSchema,
+};
 
 /// A file that is still not ready after this time is told about.
 const WAITING_TOLD_AFTER: Duration = Duration::from_secs(30);
@@ -55,6 +57,8 @@ pub struct Feed {
     listed: Option<BTreeSet<String>>,
     began: Instant,
     bound: Bound,
+    /// Batches handed on.
+    given: u64,
 }
 
 /// Why the thread ends before the input does.
@@ -93,6 +97,7 @@ impl Feed {
             listed: None,
             began: Instant::now(),
             bound: cx.bound,
+            given: 0,
             config,
             shared,
         })
@@ -120,7 +125,12 @@ impl Feed {
             hit("csv.after_list")?;
             self.shared.owner.check_others(&self.shared.folder, &listing)?;
             if listing.unreadable_names > 0 {
-                self.told.once(&self.reports, "unreadable", "", "there are file names that are not UTF-8; they are not read");
+                self.told.once(
+                    &self.reports,
+                    "unreadable",
+                    "",
+                    "there are file names that are not UTF-8; they are not read",
+                );
             }
             let listed_in = began.elapsed();
             let round = self.take_in(&listing, listed_in)?;
@@ -146,10 +156,11 @@ impl Feed {
         }
         // what a bounded input waits for is over once every file had the time to stand still
         let is_last_call = self.bound == Bound::Once && now - self.began >= patience;
-        let candidates: Vec<_> = listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
+        let candidates: Vec<_> =
+            listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
         let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call)?;
         self.reports.set("files_waiting", judged.waiting.len() as i64);
-        let all = judged.ready.len();
+        let (all, given) = (judged.ready.len(), self.given);
         for (i, (name, stat)) in judged.ready.into_iter().enumerate() {
             self.go_on()?;
             self.take(&name, stat)?;
@@ -160,15 +171,17 @@ impl Feed {
             }
         }
         for (name, waited) in &judged.waiting {
-            if *waited >= WAITING_TOLD_AFTER || (is_last_call && all == 0) {
+            if *waited >= WAITING_TOLD_AFTER || (is_last_call && self.given == given) {
                 self.told.once(&self.reports, "waiting", name, self.settling.why_waiting());
             }
         }
-        Ok(match (all, judged.waiting.is_empty()) {
-            (1.., _) => Round::Again,
-            (0, is_empty) if self.bound == Bound::Once && (is_empty || is_last_call) => Round::Over,
-            (0, true) => Round::Idle(self.config.poll.0),
-            (0, false) => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
+        let is_over = self.bound == Bound::Once && (judged.waiting.is_empty() || is_last_call);
+        let is_waiting = all > 0 || !judged.waiting.is_empty();
+        Ok(match self.given == given {
+            false => Round::Again,
+            true if is_over => Round::Over,
+            true if is_waiting => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
+            true => Round::Idle(self.config.poll.0),
         })
     }
 
@@ -197,6 +210,7 @@ impl Feed {
 
     /// Hands on a batch; waits while the sink is behind.
     pub(super) fn give(&mut self, batch: Batch) -> Result<(), Halt> {
+        self.given += 1;
         self.shared.sender.blocking_send(Ok(Some(batch))).map_err(|_| Halt::Stopped)
     }
 

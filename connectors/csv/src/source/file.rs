@@ -18,7 +18,8 @@ use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{
-    Advance, Batch, Error, Ops, Origin, OriginColumns, Part, Position, RawRow, RejectedRow, Result, RowOrigin, Span, Stage,
+    Advance, Batch, Error, Ops, Origin, OriginColumns, Part, Position, RawRow, RejectedRow, Result, RowOrigin, Span,
+    Stage,
 };
 
 /// How much of the beginning makes a file's id.
@@ -289,7 +290,12 @@ impl Feed {
 }
 
 /// Feeds `digest` with the bytes of a file from `from` to `to`.
-pub(super) fn digest_up_to(path: &std::path::Path, mut digest: ContentDigest, from: u64, to: u64) -> Result<ContentDigest> {
+pub(super) fn digest_up_to(
+    path: &std::path::Path,
+    mut digest: ContentDigest,
+    from: u64,
+    to: u64,
+) -> Result<ContentDigest> {
     let failed = |e| file_error("reading a file for its digest failed", path, e);
     let mut file = File::open(path).map_err(failed)?;
     std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from)).map_err(failed)?;

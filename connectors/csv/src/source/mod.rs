@@ -81,7 +81,11 @@ impl CsvSource {
             folder: folder.clone(),
             names: names.clone(),
         };
-        let feed = Feed::new(config, &cx, feed::Shared { folder, names, ledger, owner, releaser, expectations, stop, sender })?;
+        let feed = Feed::new(
+            config,
+            &cx,
+            feed::Shared { folder, names, ledger, owner, releaser, expectations, stop, sender },
+        )?;
         std::thread::Builder::new()
             .name(format!("csv {}", cx.place.split))
             .spawn(move || feed.run())

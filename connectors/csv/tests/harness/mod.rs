@@ -12,8 +12,8 @@ use unbatch_api::context::{CommittedSender, Notice};
 use unbatch_api::testkit::context::{limits, place, source_context};
 use unbatch_api::testkit::rows::row_texts;
 use unbatch_api::{
-    Advance, Bound, Checkpoint, Committed, Error, Limits, Ownership, RejectedRow, Reports, Source, SourceConnector, SplitId,
-    StopAfter,
+    Advance, Bound, CheckContext, Checkpoint, Committed, Error, Limits, Ownership, RejectedRow, Reports, Source,
+    SourceConnector, SplitId, StopAfter,
 };
 use unbatch_csv::{CsvDrops, CsvDropsConfig};
 
@@ -22,7 +22,7 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A folder `drops` and what is beside it.
 pub struct Drops {
-    pub base: tempfile::TempDir,
+    pub base: Arc<tempfile::TempDir>,
     pub config: Value,
     pub pipeline: &'static str,
     pub generation: u64,
@@ -36,6 +36,7 @@ impl Drops {
             "url": "file:drops/", "match": "*.csv", "poll": "5ms", "ready_when": {"stable_for": "30ms"},
             "columns": [{"name": "id", "type": "int64", "required": true}, {"name": "text", "type": "string"}],
         });
+        let base = Arc::new(base);
         Self { base, config, pipeline: "stock-counts", generation: 1 }
     }
 
@@ -43,6 +44,11 @@ impl Drops {
     pub fn with(mut self, key: &str, value: Value) -> Self {
         self.config[key] = value;
         self
+    }
+
+    /// Another pipeline over the same folder.
+    pub fn beside(&self, pipeline: &'static str) -> Self {
+        Self { base: self.base.clone(), config: self.config.clone(), pipeline, generation: 1 }
     }
 
     pub fn config(&self) -> Arc<CsvDropsConfig> {
@@ -84,11 +90,32 @@ impl Drops {
         self.open_with(resume, bound, |_| ()).await
     }
 
-    pub async fn open_with(&self, resume: Checkpoint, bound: Bound, change: impl FnOnce(&mut Settings)) -> Result<Run, Error> {
+    pub async fn open_with(
+        &self,
+        resume: Checkpoint,
+        bound: Bound,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<Run, Error> {
         let mut settings = Settings { limits: limits(), stop_after: StopAfter::default(), owns: Owns::default() };
         change(&mut settings);
         let mut place = place(self.pipeline);
         place.base = self.base.path().to_owned();
+        self.open_as(place, settings, resume, bound).await
+    }
+
+    /// Opens another split.
+    pub async fn open_in(&self, place: CheckContext, bound: Bound) -> Result<Run, Error> {
+        let settings = Settings { limits: limits(), stop_after: StopAfter::default(), owns: Owns::default() };
+        self.open_as(place, settings, Checkpoint::default(), bound).await
+    }
+
+    async fn open_as(
+        &self,
+        place: CheckContext,
+        settings: Settings,
+        resume: Checkpoint,
+        bound: Bound,
+    ) -> Result<Run, Error> {
         let (sender, committed) = Committed::channel(resume.clone());
         let mut cx = source_context(place, resume.clone(), committed, bound);
         cx.limits = settings.limits;
@@ -97,7 +124,16 @@ impl Drops {
         cx.generation = self.generation;
         let reports = cx.reports.clone();
         let source = CsvDrops::open(self.config(), cx).await?;
-        Ok(Run { source, sender, reports, given: resume.clone(), committed: resume, pending: vec![], rows: vec![], rejected: vec![] })
+        Ok(Run {
+            source,
+            sender,
+            reports,
+            given: resume.clone(),
+            committed: resume,
+            pending: vec![],
+            rows: vec![],
+            rejected: vec![],
+        })
     }
 }
 
@@ -213,7 +249,12 @@ impl Run {
     pub async fn until(&mut self, what: &str, mut holds: impl FnMut(&Run) -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + DEADLINE;
         while !holds(self) {
-            assert!(Instant::now() < deadline, "waited in vain: {what}; rows {:?}, notices {:?}", self.rows, self.notices());
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain: {what}; rows {:?}, notices {:?}",
+                self.rows,
+                self.notices()
+            );
             if let Ok(read) = tokio::time::timeout(Duration::from_millis(10), self.next()).await {
                 assert!(read?, "the input ended while waiting: {what}");
                 self.commit().await?;

@@ -26,7 +26,7 @@ pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     }
     old.signal(Signal::Stop);
     round.note(format!("SIGSTOP to {} at: {moment}, which {}", old.name(), if came { "came" } else { "did not come" }));
-    if round.transaction_timeout() <= TIMEOUT_WAITED && round.rng.random_bool(0.4) {
+    if old.is_open() && round.transaction_timeout() <= TIMEOUT_WAITED && round.rng.random_bool(0.4) {
         return outlives_its_transaction(round, old);
     }
     let mut new = round.start(Start::default());

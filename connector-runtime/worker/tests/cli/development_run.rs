@@ -1,9 +1,7 @@
 //! `run --dev`, bounded and going on, and the commands that look at what it left: all must agree.
 
-mod workshop;
-
+use crate::workshop::{PIPELINE, Workshop, wait_until};
 use serde_json::Value;
-use workshop::{PIPELINE, Workshop, wait_until};
 
 fn csv(rows: std::ops::RangeInclusive<u32>, bad: u32) -> String {
     let cell = |n: u32| if n == bad { "1O".to_owned() } else { (n * 2).to_string() };

@@ -1,7 +1,5 @@
 //! A folder of its own for each test, and the binary run in it.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

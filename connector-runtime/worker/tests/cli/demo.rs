@@ -1,8 +1,6 @@
 //! The demo, played as a user plays it. The figures are counted by its own reader; here only its verdict is looked at.
 
-mod workshop;
-
-use workshop::Workshop;
+use crate::workshop::Workshop;
 
 #[test]
 fn nothing_is_lost_or_doubled_although_the_worker_is_killed() {
@@ -10,7 +8,7 @@ fn nothing_is_lost_or_doubled_although_the_worker_is_killed() {
     let temporary = workshop.path().join("tmp");
     std::fs::create_dir(&temporary).unwrap();
     let output = workshop.command(&["demo", "--json"]).env("TMPDIR", &temporary).output().unwrap();
-    let ended = workshop::Ended::from(output);
+    let ended = crate::workshop::Ended::from(output);
     let envelope = ended.envelope();
     assert_eq!((ended.code, envelope["ok"].as_bool()), (Some(0), Some(true)), "{ended}");
     let result = &envelope["result"];

@@ -1,8 +1,6 @@
 //! What needs no broker: wrong arguments, wrong files, and the form of every message.
 
-mod workshop;
-
-use workshop::{PIPELINE, Workshop};
+use crate::workshop::{PIPELINE, Workshop};
 
 #[test]
 fn wrong_files_are_reported_all_at_once_with_place_code_and_remedy() {
@@ -69,7 +67,7 @@ fn a_password_appears_nowhere_whatever_is_logged() {
     let address = broker.addr().to_string();
     let mut command = workshop.command(&["topics", "list", "--brokers", &address]);
     let command = command.env("UNBATCH_TEST_PASSWORD", "hunter2").env("UNBATCH_LOG", "trace");
-    let ended = workshop::Ended::from(command.output().unwrap());
+    let ended = crate::workshop::Ended::from(command.output().unwrap());
     assert!(matches!(ended.code, Some(2 | 3)), "{ended}");
     assert!(ended.stderr.contains("error[U0"), "{ended}");
     assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "{ended}");
@@ -83,7 +81,7 @@ fn plain_output_has_neither_colour_nor_glyphs_beyond_ascii_where_they_cannot_be_
     let workshop = Workshop::new();
     workshop.write("stock.yaml", "version: 1\npipelin: stock\n");
     let ended = workshop.command(&["validate"]).env("LC_ALL", "C").output().unwrap();
-    let ended = workshop::Ended::from(ended);
+    let ended = crate::workshop::Ended::from(ended);
     // what a message says stays as it is; what is drawn around it does not need more than ASCII
     assert!(!ended.stderr.contains(['\u{1b}', '╭', '│', '·', '✗']), "{ended}");
     assert!(ended.stderr.contains("x 1 file | "), "{ended}");

@@ -1,0 +1,8 @@
+//! The binary as a user has it: arguments, messages, exit codes, and what its commands say about the same data.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod command_line;
+mod demo;
+mod development_run;
+mod workshop;
