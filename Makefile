@@ -1,7 +1,7 @@
 # What one does with a checkout; CONTRIBUTING.md says more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill soak
+.PHONY: help demo test check bench kill sabotage soak
 
 ROUNDS ?= 200
 BROKERS ?= embedded
@@ -31,6 +31,10 @@ bench: ## measure; writes tests/benchmarks/RESULTS.md. ARGS goes to the program
 kill: ## kill tests for long: ROUNDS=200 BROKERS=embedded|kafka, UNBATCH_SEED=N to repeat
 	@scripts/install-packages.sh build
 	@UNBATCH_ROUNDS=$(ROUNDS) UNBATCH_TEST_BROKERS=$(BROKERS) scripts/test.sh kill
+
+sabotage: ## switch each delivery rule off and see that the test of its name fails
+	@scripts/install-packages.sh build
+	@scripts/sabotage.sh
 
 soak: ## what takes many minutes: 200,000 seeds, 1,000 rounds of the kill tests
 	@scripts/install-packages.sh test

@@ -286,6 +286,9 @@ impl Plan {
             generation: facts.generation,
         }
     }
+    pub(crate) fn check_context(&self, split: &Split) -> CheckContext {
+        check_context(&self.spec, &self.scene, split.id.clone())
+    }
     pub(crate) fn sink_context(&self, split: &Split) -> SinkContext {
         SinkContext {
             limits: self.limits,

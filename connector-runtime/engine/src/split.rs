@@ -20,6 +20,10 @@ use unbatch_api::{
 
 /// Longest that opening an end may take; resuming inside a large file verifies its beginning first.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(600);
+/// Longest that a sink may take to account for a batch, and longest that a commit may be in flight. A sink has shorter limits
+/// of its own (a transaction's time-out); these are for a sink that hangs.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(600);
+const COMMIT_TIME_MAX: Duration = Duration::from_secs(600);
 /// Longest that a source may take to vouch for an epoch.
 const VOUCH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Longest that the releases after the last commit may take; what is left the next run does.
@@ -45,8 +49,8 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    /// Runs once, from a fence that was just made.
-    pub(crate) async fn run(&self, fenced: Box<dyn Fenced>, stop: watch::Receiver<bool>) -> Result<RunEnd> {
+    /// Opens both ends, from a fence that was just made. May be dropped at any point: the next open settles what it left.
+    pub(crate) async fn open(&self, fenced: Box<dyn Fenced>) -> Result<Flow<'_>> {
         let intent = self.plan.intent.clone();
         let open = fenced.open(Box::new(move |stored| judge(stored, &intent)));
         let opened = within(OPEN_TIME_MAX, "opening the sink", open).await?;
@@ -59,7 +63,8 @@ impl Split {
         self.record.opened(&opened.facts, checkpoint.clone());
         tracing::info!(split = %self.id, generation = opened.facts.generation, owner = opened.facts.owner,
             revision = opened.facts.revision, "split is open");
-        let mut flow = Flow {
+        let rejects = RejectWindow::stored(&checkpoint);
+        Ok(Flow {
             split: self,
             limits: self.plan.limits,
             source,
@@ -71,14 +76,9 @@ impl Split {
             open: OpenEpoch::default(),
             sealed: None,
             clock: SealClock::new(self.plan.spec.policy, &self.plan.limits),
-            rejects: RejectWindow::default(),
+            rejects,
             pending_since: None,
-        };
-        flow.rejects = RejectWindow::stored(&flow.checkpoint);
-        let end = flow.run(stop).await?;
-        let settled = within(SETTLE_TIME_MAX, "releasing what is committed", flow.source.settle(&flow.checkpoint));
-        settled.await?;
-        Ok(end)
+        })
     }
 }
 
@@ -92,7 +92,7 @@ struct SealedEpoch {
 }
 
 /// Both ends while they are open, and what is between them.
-struct Flow<'a> {
+pub(crate) struct Flow<'a> {
     split: &'a Split,
     limits: Limits,
     source: Box<dyn Source>,
@@ -117,6 +117,14 @@ enum Happened {
 }
 
 impl Flow<'_> {
+    /// Moves epochs until the input ends or somebody says stop, then makes the releases that are still due.
+    pub(crate) async fn run_and_settle(&mut self, stop: watch::Receiver<bool>) -> Result<RunEnd> {
+        let end = self.run(stop).await?;
+        let settled = self.source.settle(&self.checkpoint);
+        within(SETTLE_TIME_MAX, "releasing what is committed", settled).await?;
+        Ok(end)
+    }
+
     async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<RunEnd> {
         let mut ended = false;
         let mut stopping = *stop.borrow();
@@ -184,7 +192,7 @@ impl Flow<'_> {
         let mut receipt = None;
         {
             let Flow { sink, sealed, .. } = self;
-            let mut write = sink.write(batch);
+            let mut write = std::pin::pin!(within(WRITE_TIME_MAX, "writing to the sink", sink.write(batch)));
             loop {
                 tokio::select! {
                     biased;
@@ -292,7 +300,10 @@ impl Flow<'_> {
 /// The receipt of the epoch in flight; waits for ever when there is none.
 async fn commit_of(sealed: &mut Option<SealedEpoch>) -> Result<Receipt> {
     match sealed {
-        Some(epoch) => (&mut epoch.commit).await,
+        Some(epoch) => {
+            let left = COMMIT_TIME_MAX.saturating_sub(epoch.sealed_at.elapsed());
+            within(left, "committing an epoch", &mut epoch.commit).await
+        }
         None => std::future::pending().await,
     }
 }

@@ -173,6 +173,10 @@ impl SplitRecord {
         inner.newest_source_time = source_time.or(inner.newest_source_time);
         inner.checkpoint = at;
     }
+    /// The owner number of the last open in this process; 0 before the first.
+    pub(crate) fn owner(&self) -> u64 {
+        self.inner().facts.owner
+    }
     pub(crate) fn totals(&self) -> Totals {
         self.inner().totals
     }

@@ -38,13 +38,22 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             if let Some(entered) = first_fence.take() {
                 entered.fenced_and_all_others_too().await;
             }
-            split.run(fenced?, stop.clone()).await
+            split.open(fenced?).await
         };
         // a stop while it opens needs no grace: nothing of ours is in flight yet that a successor does not settle
-        let ended = attempt.await;
+        let opened = tokio::select! {
+            biased;
+            _ = asked_to(&mut stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
+            opened = attempt => opened,
+        };
+        let ended = match opened {
+            Ok(mut flow) => flow.run_and_settle(stop.clone()).await,
+            Err(error) => Err(error),
+        };
         let error = match ended {
             Ok(RunEnd::Finished) => return end(&split, SplitState::Finished, SplitEnd::Finished),
             Ok(RunEnd::Stopped) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
+            Err(error) if error.kind() == Kind::Lost => overtaken(&split, error).await,
             Err(error) => error,
         };
         if error.kind() != Kind::Transient {
@@ -59,8 +68,30 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
         split.record.ended(SplitState::Retrying, Some(&error));
         tokio::select! {
             () = sleep(wait) => {}
-            _ = stop.wait_for(|stop| *stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
+            _ = asked_to(&mut stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
         }
+    }
+}
+
+/// A successor may have released what this owner was about to read; then it is not lost, it is only no longer ours.
+async fn overtaken(split: &Split, lost: Error) -> Error {
+    let owner = split.record.owner();
+    let stored = split.plan.spec.sink.inspect(split.plan.check_context(split));
+    match within(FENCE_TIME_MAX, "looking for a newer owner", stored).await {
+        Ok(Some(stored)) if owner > 0 && stored.facts.owner > owner => {
+            Error::fenced("going on failed, a newer owner has taken this split")
+                .code("U0411")
+                .with("owner", owner)
+                .caused_by(lost)
+        }
+        _ => lost,
+    }
+}
+
+/// Resolves when somebody says stop; never when nobody is left who could.
+async fn asked_to(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -35,6 +35,7 @@ use logs::Beside;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use terminal::Terminal;
+use unbatch_api::Error;
 use unbatch_engine::Registry;
 
 pub use exit::Exit;
@@ -55,7 +56,10 @@ pub fn main(registry: Registry) -> ExitCode {
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| commands::dispatch(command, &cx)));
     let outcome = match ended {
         Ok(outcome) => outcome,
-        // the hook has told it
+        // the hook has told it to a person; a script gets its envelope
+        Err(_) if cx.terminal.json => Err(Failure::Error(
+            Error::bug("running the command failed, a part of unbatch stopped unexpectedly").code("U0900"),
+        )),
         Err(_) => return Exit::Failed.into(),
     };
     let exit = match outcome {

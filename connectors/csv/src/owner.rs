@@ -5,7 +5,7 @@ use crate::config::{After, CsvDropsConfig};
 use crate::folder::{Listing, OWNER_PREFIX, file_error, matcher};
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use unbatch_api::{CheckContext, Error, Result};
 
 /// Says whose files these are. Version 1.
@@ -95,7 +95,7 @@ fn conflict(other: &Owner, both: Option<&String>, marker: &Path) -> Error {
     )
 }
 
-fn unreadable(path: &PathBuf) -> Error {
+fn unreadable(path: &Path) -> Error {
     Error::misconfigured("reading an owner marker failed")
         .code("U0216")
         .with("marker", path.display())

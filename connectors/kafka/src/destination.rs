@@ -41,12 +41,13 @@ impl Destination {
             Some(facts) => facts,
             None => {
                 admin.create(&new_topic(config, name, brokers))?;
-                admin.topic(name)?.ok_or_else(|| Error::transient("finding a new topic failed").with("topic", name))?
+                let found = admin.present_topics(&[name])?.remove(name);
+                found.ok_or_else(|| Error::bug("finding a new topic failed").code("U0289").with("topic", name))?
             }
         };
         check_partitions(config, name, &facts, stored)?;
         durability::check(admin, brokers, &[name])?;
-        let record_bytes_max = record_bytes_max(admin, name)?.unwrap_or(RECORD_BYTES_DEFAULT);
+        let record_bytes_max = record_bytes_max(admin, name)?;
         Ok(Self { index, name: name.to_owned(), id: facts.id, partitions: facts.partitions, record_bytes_max })
     }
 }
@@ -65,10 +66,11 @@ pub(crate) fn new_topic(config: &TopicConfig, name: &str, brokers: usize) -> New
     }
 }
 
-/// The largest record that the topic takes; `None` when there is no such topic.
-pub(crate) fn record_bytes_max(admin: &Admin, name: &str) -> Result<Option<usize>> {
-    let configs = admin.topic_configs(&[name])?;
-    Ok(configs.get(name).and_then(|config| config.get("max.message.bytes")?.parse().ok()))
+/// The largest record that an existing topic takes.
+pub(crate) fn record_bytes_max(admin: &Admin, name: &str) -> Result<usize> {
+    let configs = admin.present_topic_configs(&[name])?;
+    let limit = configs.get(name).and_then(|config| config.get("max.message.bytes")?.parse().ok());
+    Ok(limit.unwrap_or(RECORD_BYTES_DEFAULT))
 }
 
 /// Rule K6: with another number of partitions a key's rows would go to another partition, out of order with those before.

@@ -1,6 +1,6 @@
 //! Rejected rows: a compacted topic keyed by entry, written in the same transaction as everything else.
 
-use crate::destination::{RECORD_BYTES_DEFAULT, record_bytes_max};
+use crate::destination::record_bytes_max;
 use crate::fence::blocking;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -43,7 +43,7 @@ pub(crate) fn prepare(admin: &Admin, name: &str) -> Result<usize> {
         admin.create(&new_topic(name, brokers))?;
     }
     durability::check(admin, brokers, &[name])?;
-    Ok(record_bytes_max(admin, name)?.unwrap_or(RECORD_BYTES_DEFAULT))
+    record_bytes_max(admin, name)
 }
 
 /// The entry as it is stored, its raw bytes cut until it fits: escaping can make them six times as long.

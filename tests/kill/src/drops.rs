@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 
-/// One in so many rounds has files of several batches each, so that files are committed in pieces.
-const LARGE_EVERY: u32 = 10;
+/// One in so many rounds has files of more than a batch, so that they are committed in pieces.
+const LARGE_EVERY: u32 = 14;
+
+/// Feeds that have few files a night, so that it does not take a million rows to make them large.
+const FEW_FILES: [Feed; 2] = [Feed::Prices, Feed::WebOrders];
 
 /// Partitions of the topic.
 pub(crate) const PARTITIONS: i32 = 3;
@@ -44,9 +47,11 @@ pub(crate) struct Drops {
 impl Drops {
     /// Generates the files of one night below `home`.
     pub(crate) fn generate(home: &Path, rng: &mut StdRng) -> Outcome<Drops> {
-        let feed = Feed::ALL[rng.random_range(0..Feed::ALL.len())];
-        let is_large = rng.random_ratio(1, LARGE_EVERY);
-        let scale = if is_large { rng.random_range(60.0..80.0) } else { rng.random_range(1.0..9.0) };
+        let (feed, scale) = if rng.random_ratio(1, LARGE_EVERY) {
+            (FEW_FILES[rng.random_range(0..FEW_FILES.len())], rng.random_range(48.0..56.0))
+        } else {
+            (Feed::ALL[rng.random_range(0..Feed::ALL.len())], rng.random_range(1.0..5.0))
+        };
         let generated = home.join("generated");
         let world = World::new(rng.random(), scale).map_err(|e| e.to_string())?;
         let request = Request { feeds: vec![feed], nights: 1, faults: Faults::All };

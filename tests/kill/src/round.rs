@@ -37,9 +37,11 @@ pub struct Order {
     pub seed: Seed,
     /// Rules that the product is to leave out (`UNBATCH_SABOTAGE`), to show that the round finds it. Empty: none.
     pub sabotage: String,
+    /// Keep the folder of a round that fails: files, logs, and what happened.
+    pub keep: bool,
 }
 
-/// A round that did not end as it must. Its folder is kept.
+/// A round that did not end as it must.
 #[derive(Debug)]
 pub struct Failure {
     pub figures: Figures,
@@ -68,9 +70,11 @@ pub fn run(site: &Site, order: &Order) -> Result<Figures, Failure> {
     match ended {
         Ok(()) => Ok(figures),
         Err(what) => {
-            let kept = home.keep();
-            let message = explain(order, &what, &story, &kept);
-            let _ = fs::write(kept.join("failure.txt"), &message);
+            let kept = order.keep.then(|| home.keep());
+            let message = explain(order, &what, &story, kept.as_deref());
+            if let Some(kept) = kept {
+                let _ = fs::write(kept.join("failure.txt"), &message);
+            }
             Err(Failure { figures, message })
         }
     }
@@ -145,11 +149,11 @@ impl<'a> Round<'a> {
 
     fn play(&mut self, mode: Mode) -> Outcome<()> {
         while self.drops.next_wave() {
-            let first = self.rng.random_range(0..=self.drops.coming());
-            // one file with rows is left for schedules that need something to happen later
-            self.drops.drop_files(first.min(self.drops.coming().saturating_sub(2)))?;
+            // the rest comes while the schedule runs
+            let first = self.rng.random_range(0..=self.drops.coming() / 2);
+            self.drops.drop_files(first)?;
             self.note(format!("a wave: {first} files dropped, {} coming", self.drops.coming()));
-            if self.drops.waves_left() > 0 || self.rng.random_bool(0.4) {
+            if self.drops.waves_left() > 0 || self.rng.random_bool(0.25) {
                 mode.play(self)?;
             }
             self.finish()?;
@@ -304,16 +308,16 @@ fn binary() -> &'static Path {
     BINARY.get_or_init(|| built_binary("unbatch"))
 }
 
-fn explain(order: &Order, what: &str, story: &[String], kept: &Path) -> String {
-    let Order { mode, seed, sabotage } = order;
+fn explain(order: &Order, what: &str, story: &[String], kept: Option<&Path>) -> String {
+    let Order { mode, seed, sabotage, .. } = order;
     let mode = mode.name();
+    let kept = kept.map(|kept| format!("files, logs and this text are in {}\n", kept.display())).unwrap_or_default();
     let sabotage = if sabotage.is_empty() { String::new() } else { format!(" UNBATCH_SABOTAGE={sabotage}") };
     format!(
-        "round {mode} with seed {seed} failed: {what}\n\nwhat happened:\n  {}\n\nfiles, logs and this text are in {}\n\
-         run it again: UNBATCH_SEED={seed} UNBATCH_KILL_MODE={mode} UNBATCH_ROUNDS=1{sabotage} \
+        "round {mode} with seed {seed} failed: {what}\n\nwhat happened:\n  {}\n\n{kept}run it again: UNBATCH_SEED={seed} \
+         UNBATCH_KILL_MODE={mode} UNBATCH_ROUNDS=1{sabotage} \
          cargo test -p unbatch-kill-tests --all-features --test rounds\n",
         story.join("\n  "),
-        kept.display(),
     )
 }
 

@@ -15,8 +15,8 @@ fn rounds(mode: Mode, rounds: u64) {
     let first = seed();
     for n in 0..rounds {
         let seed = if n == 0 { first } else { first.round(n) };
-        let figures =
-            run(&site, &Order { mode, seed, sabotage: String::new() }).unwrap_or_else(|failure| panic!("{failure}"));
+        let figures = run(&site, &Order { mode, seed, sabotage: String::new(), keep: true })
+            .unwrap_or_else(|failure| panic!("{failure}"));
         eprintln!("{} seed {seed}: {figures}", mode.name());
         assert_eq!((figures.missing, figures.doubled, figures.wrong), (0, 0, 0));
         assert!(figures.in_topic > 0 && figures.rows_in == figures.in_topic + figures.in_quarantine);

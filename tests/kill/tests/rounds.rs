@@ -41,7 +41,7 @@ fn rounds(out: &mut impl Write) -> io::Result<bool> {
         let first = seed();
         for n in 0..wanted {
             let seed = if n == 0 { first } else { first.round(n) };
-            let order = Order { mode: mode(seed, &site), seed, sabotage: text("UNBATCH_SABOTAGE") };
+            let order = Order { mode: mode(seed, &site), seed, sabotage: text("UNBATCH_SABOTAGE"), keep: true };
             one(n, &site, &order, &mut summary, out)?;
         }
         writeln!(out, "\n{summary}")?;

@@ -134,7 +134,7 @@ fn custom_timestamp(text: &[u8], items: &[Item<'static>], zone: i32) -> Option<i
     let moment = utc.and_utc();
     let nanos = moment.timestamp_subsec_nanos();
     // a leap second has no place on the line of microseconds
-    (nanos < 1_000_000_000 && nanos % 1_000 == 0).then(|| moment.timestamp_micros())
+    (nanos < 1_000_000_000 && nanos.is_multiple_of(1_000)).then(|| moment.timestamp_micros())
 }
 
 fn parsed(text: &[u8], items: &[Item<'static>]) -> Option<Parsed> {

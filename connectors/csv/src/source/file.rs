@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use unbatch_api::arrow::array::RecordBatch;
+use unbatch_api::arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{
     Advance, Batch, Error, Ops, Origin, OriginColumns, Part, Position, RawRow, RejectedRow, Result, RowOrigin, Span,
@@ -150,7 +150,7 @@ impl Feed {
         let advance = Advance::of(reading.part.clone(), reading.after.replace(through.clone()), through)
             .note(open_key(&reading.id), Some(held.note.encode()?));
         reading.has_note = true;
-        let batch = self.batch(&reading.name, held.rows, advance);
+        let batch = self.batch(&reading.name, Some(reading.stat.mtime), held.rows, advance);
         self.give(batch)
     }
 
@@ -161,7 +161,8 @@ impl Feed {
         let is_whole = reading.reader.place().byte == reading.stat.size;
         let now = look(&reading.path, true)?;
         let is_same = now.as_ref().is_some_and(|now| now.is_same_content(&reading.stat));
-        if !(is_same && is_whole) && !sabotaged("file-rewritten") {
+        let is_unchanged = is_same && is_whole;
+        if !is_unchanged && !sabotaged("file-rewritten") {
             return Err(changed(&reading.path, &reading.stat, now.as_ref()).into());
         }
         let (key, page) = self.record(&reading, place, digest, bad.as_ref())?;
@@ -173,7 +174,7 @@ impl Feed {
             advance = advance.note(open_key(&reading.id), None);
         }
         let mut batch = match rows {
-            Some(rows) => self.batch(&reading.name, rows, advance),
+            Some(rows) => self.batch(&reading.name, Some(reading.stat.mtime), rows, advance),
             None => self.empty_batch(advance),
         };
         if let Some(bad) = bad {
@@ -233,8 +234,13 @@ impl Feed {
         }
     }
 
-    fn batch(&self, name: &Arc<str>, rows: Rows, advance: Advance) -> Batch {
+    /// `mtime`, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
+    fn batch(&self, name: &Arc<str>, mtime: Option<i64>, rows: Rows, advance: Advance) -> Batch {
         self.reports.add("rows_read_total", (rows.rows.num_rows() + rows.refused.len()) as i64);
+        let source_time = mtime.map(|nanos| {
+            let times = TimestampMicrosecondArray::from_value(nanos.div_euclid(1_000), rows.rows.num_rows());
+            Arc::new(times.with_timezone("UTC")) as ArrayRef
+        });
         let origin = OriginColumns::File { file: name.clone(), lines: rows.lines, bytes: rows.bytes };
         Batch {
             stream: self.stream.clone(),
@@ -245,7 +251,7 @@ impl Feed {
             before_marks: None,
             ops: Ops::Append,
             origin: Origin { rows: origin, revision: self.revision },
-            source_time: None,
+            source_time,
             rejected: rows.refused.into_iter().map(|r| r.into_rejected(&self.stream, name)).collect(),
             advance: Some(advance),
         }
@@ -255,7 +261,7 @@ impl Feed {
     pub(super) fn empty_batch(&self, advance: Advance) -> Batch {
         let rows = RecordBatch::new_empty(self.schema.fields().clone());
         let rows = Rows { rows, lines: vec![], bytes: vec![], refused: vec![], through: Place::START };
-        self.batch(&Arc::from(""), rows, advance)
+        self.batch(&Arc::from(""), None, rows, advance)
     }
 
     fn note_of(&self, reading: &Reading) -> OpenNote {

@@ -1,4 +1,4 @@
-//! Looking at a cluster and changing its topics. Every call blocks for at most [`limits::ADMIN`], rides out brokers that are
+//! Looking at a cluster and changing its topics. Every call blocks for at most [`limits::ADMIN`] or a little more, rides out brokers that are
 //! away, and gives up early when the login is refused.
 
 use crate::cluster::{Cluster, Purpose};
@@ -71,7 +71,9 @@ impl Admin {
     pub(crate) fn connect(cluster: Arc<Cluster>, log: ClientLog) -> Result<Self> {
         let client = cluster.client(&cluster.config(Purpose::Admin), log.clone())?;
         let admin = Self { cluster, client, log };
-        admin.brokers()?;
+        admin.patiently_for(limits::CONNECT, "connecting to the Kafka cluster failed", |attempt| {
+            Ok(admin.client.client().fetch_metadata(None, attempt).map(|_| ())?)
+        })?;
         Ok(admin)
     }
 
@@ -121,6 +123,21 @@ impl Admin {
         })
     }
 
+    /// Facts of topics that must be there, with leaders: a broker that has not heard of a new topic yet is asked again.
+    pub fn present_topics(&self, names: &[&str]) -> Result<BTreeMap<String, TopicFacts>> {
+        let found = self.until_complete(names, || {
+            let mut found = self.topics(names)?;
+            found.retain(|_, facts| facts.led);
+            Ok(found)
+        })?;
+        Ok(found)
+    }
+
+    /// The configuration in force of topics that must be there.
+    pub fn present_topic_configs(&self, names: &[&str]) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+        self.until_complete(names, || self.topic_configs(names))
+    }
+
     pub fn topic(&self, name: &str) -> Result<Option<TopicFacts>> {
         Ok(self.topics(&[name])?.remove(name))
     }
@@ -159,7 +176,7 @@ impl Admin {
     pub fn create(&self, topic: &NewTopic) -> Result<Created> {
         let created = self.patiently("creating a topic failed", |attempt| self.create_once(topic, false, attempt));
         let created = created.map_err(|e| self.with_command(e, topic))?;
-        self.await_leaders(topic)?;
+        self.present_topics(&[&topic.name])?;
         Ok(created)
     }
 
@@ -195,7 +212,7 @@ impl Admin {
         })
     }
 
-    /// One end of each partition.
+    /// One end of each partition of topics that are there; one that a broker has not heard of yet is asked for again.
     pub fn offsets(&self, partitions: &[TopicPartition], end: EndOf) -> Result<BTreeMap<TopicPartition, i64>> {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
@@ -204,7 +221,7 @@ impl Admin {
             let answers = ffi::list_offsets(self.handle(), partitions, end, attempt)?;
             answers
                 .into_iter()
-                .map(|(at, answer)| answer.map(|offset| (at.clone(), offset)).map_err(|r| named(r, &at.0)))
+                .map(|(at, answer)| answer.map(|offset| (at.clone(), offset)).map_err(|r| named(not_yet_known(r), &at.0)))
                 .collect()
         })
     }
@@ -249,25 +266,36 @@ impl Admin {
         }
     }
 
-    /// A new topic is not known everywhere at once.
-    fn await_leaders(&self, topic: &NewTopic) -> Result<()> {
+    fn until_complete<T>(
+        &self,
+        names: &[&str],
+        mut ask: impl FnMut() -> Result<BTreeMap<String, T>>,
+    ) -> Result<BTreeMap<String, T>> {
         let deadline = Instant::now() + limits::CREATE_TOPICS;
         loop {
-            if self.topic(&topic.name)?.is_some_and(|facts| facts.led) {
-                return Ok(());
-            }
+            let found = ask()?;
+            let Some(missing) = names.iter().find(|name| !found.contains_key(**name)) else { return Ok(found) };
             if Instant::now() >= deadline {
-                return Err(Error::transient("waiting for the leaders of a new topic failed").with("topic", &topic.name));
+                return Err(Error::transient("waiting for a topic and its leaders failed").code("U0248").with("topic", missing));
             }
             std::thread::sleep(limits::PAUSE);
         }
     }
 
     /// Asks until there is an answer, a refusal that stays, or the time is over.
-    fn patiently<T>(&self, attempted: &str, mut ask: impl FnMut(Duration) -> Result<T, Refusal>) -> Result<T> {
-        let deadline = Instant::now() + limits::ADMIN;
+    fn patiently<T>(&self, attempted: &str, ask: impl FnMut(Duration) -> Result<T, Refusal>) -> Result<T> {
+        self.patiently_for(limits::ADMIN, attempted, ask)
+    }
+
+    fn patiently_for<T>(
+        &self,
+        limit: Duration,
+        attempted: &str,
+        mut ask: impl FnMut(Duration) -> Result<T, Refusal>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + limit;
         loop {
-            let refusal = match ask(limits::ATTEMPT) {
+            let refusal = match ask(limits::ATTEMPT.min(limit)) {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };
@@ -300,6 +328,12 @@ fn each<T>(answers: Answers<T>) -> Result<(), Refusal> {
 
 fn is_missing(code: Code) -> bool {
     matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+}
+
+/// A new topic reaches the brokers one after the other; as with any change of leaders, asking again helps.
+fn not_yet_known(refusal: Refusal) -> Refusal {
+    let code = if is_missing(refusal.code) { Code::LeaderNotAvailable } else { refusal.code };
+    Refusal { code, ..refusal }
 }
 
 fn named(refusal: Refusal, topic: &str) -> Refusal {

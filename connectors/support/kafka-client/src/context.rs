@@ -48,6 +48,8 @@ impl ClientLog {
         if code == Code::AllBrokersDown && last.is_some() {
             return;
         }
+        // Under TLS 1.3 a broker refuses our certificate after the handshake, so that it looks like a broken connection.
+        let code = if text.contains("SSL alert") { Code::SSL } else { code };
         let since = last.as_ref().filter(|t| t.code == code).map_or_else(Instant::now, |t| t.since);
         *last = Some(Trouble { code, text: text.to_owned(), since });
     }

@@ -23,14 +23,14 @@ pub fn unsafe_settings(config: &BTreeMap<String, String>) -> Option<String> {
     (!mend.is_empty()).then(|| mend.join(","))
 }
 
-/// Refuses topics of a cluster of three or more brokers on which the loss of one can lose committed rows, unless the
+/// Refuses existing topics of a cluster of three or more brokers on which the loss of one can lose committed rows, unless the
 /// settings allow them by name.
 pub fn check(admin: &Admin, brokers: usize, topics: &[&str]) -> Result<()> {
     let allowed = &admin.cluster().settings().allow_unsafe_topics;
     if brokers < BROKERS_MIN {
         return Ok(());
     }
-    for (topic, config) in admin.topic_configs(topics)? {
+    for (topic, config) in admin.present_topic_configs(topics)? {
         if allowed.contains(&topic) {
             continue;
         }

@@ -130,7 +130,9 @@ pub(crate) fn list_offsets(
             let found = &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(i));
             let code = RDKafkaErrorCode::from(found.err);
             let offset = match code {
-                RDKafkaErrorCode::NoError => Ok(found.offset),
+                RDKafkaErrorCode::NoError if found.offset >= 0 => Ok(found.offset),
+                // librdkafka 2.12 gives no error for a partition whose leader's connection broke; only the offset is missing.
+                RDKafkaErrorCode::NoError => Err(Refusal::of(RDKafkaErrorCode::BrokerTransportFailure)),
                 code => Err(Refusal::of(code)),
             };
             ((text(found.topic), found.partition), offset)

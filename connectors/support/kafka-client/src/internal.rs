@@ -84,7 +84,7 @@ impl InternalTopics {
             for name in missing {
                 admin.create(&topics.new_topic(name, brokers))?;
             }
-            found = admin.topics(&topics.all())?;
+            found = admin.present_topics(&topics.all())?;
         }
         if recorded.is_none() {
             write_record(admin, &topics.config, &found)?;
@@ -149,7 +149,7 @@ impl InternalTopics {
 
     /// Rule K4, second half: nothing may remove a state record but a newer one of the same split.
     fn check(&self, admin: &Admin, brokers: usize, found: &BTreeMap<String, TopicFacts>) -> Result<()> {
-        let configs = admin.topic_configs(&[&self.state])?;
+        let configs = admin.present_topic_configs(&[&self.state])?;
         let policy = configs.get(&self.state).and_then(|c| c.get("cleanup.policy")).map_or("", String::as_str);
         if policy != "compact" && !unbatch_api::failpoint::sabotaged("K4") {
             return Err(Error::misconfigured("checking the state topic failed")

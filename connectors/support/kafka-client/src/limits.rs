@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// Finding the cluster and one administrative request, retries included.
+/// Finding the cluster: short, so that an address where nobody answers is seen soon.
+pub const CONNECT: Duration = Duration::from_secs(10);
+/// One administrative request, retries included.
 pub const ADMIN: Duration = Duration::from_secs(30);
 /// One attempt of such a request; short, so that a wrong password is seen before [`ADMIN`] is over.
 pub const ATTEMPT: Duration = Duration::from_secs(5);

@@ -19,13 +19,13 @@ enum Action {
 }
 
 pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
-    for _ in 0..round.rng.random_range(1..=3) {
+    for _ in 0..round.rng.random_range(1..=2) {
         let all = arrows::all();
         let arrow = &all[round.rng.random_range(0..all.len())];
         let action =
             [Action::Kill, Action::Kill, Action::Kill, Action::Fail, Action::Fail, Action::Hang, Action::Delay]
                 [round.rng.random_range(0..7)];
-        let hit = [1, 1, 2, 2, 3, 5, 8][round.rng.random_range(0..7)];
+        let hit = [1, 1, 1, 2, 2, 3, 4][round.rng.random_range(0..7)];
         let failpoints = match action {
             Action::Kill => format!("{arrow}=kill@{hit}"),
             Action::Fail => format!("{arrow}=fail@{hit}"),

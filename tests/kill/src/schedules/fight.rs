@@ -12,20 +12,20 @@ use crate::owner::{Owner, wait};
 use crate::round::{Round, Start};
 
 /// Starts in one fight, both places together.
-const STARTS: usize = 5;
+const STARTS: usize = 4;
 
 /// How long a fight may go on without anybody being fenced.
-const STALEMATE: Duration = Duration::from_secs(2);
+const STALEMATE: Duration = Duration::from_millis(1500);
 
 pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     let mut places: Vec<Owner> = Vec::new();
     for start in 0..STARTS {
         let proxied = round.rng.random_bool(0.3);
         let mut new = round.start(Start { proxied, ..Start::default() });
-        drop_some(round, 1)?;
-        if round.rng.random_bool(0.5) {
-            Moment::draw(&mut round.rng, &new).wait(round, &mut new);
-        }
+        // one for each meeting that is still to come
+        drop_some(round, STARTS - start)?;
+        let moment = if round.rng.random_bool(0.5) { Moment::Opened } else { Moment::draw(&mut round.rng, &new) };
+        moment.wait(round, &mut new);
         places.push(new);
         if places.len() == 2 {
             // who has nothing to commit cannot know that it was replaced

@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::round::{Round, Start};
 
 pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
-    for _ in 0..round.rng.random_range(2..=4) {
+    for _ in 0..round.rng.random_range(2..=3) {
         let proxied = round.rng.random_bool(0.6);
         let failpoints = slow_arrow(&mut round.rng);
         let mut owner = round.start(Start { proxied, failpoints, ..Start::default() });
