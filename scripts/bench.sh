@@ -9,6 +9,8 @@ work=$(mktemp -d)
 trap 'scripts/kafka.sh clean --dir "$work/kafka" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 results=tests/benchmarks/RESULTS.md
 
+export UNBATCH_BIN=$PWD/$target/release/unbatch
+[[ $target != /* ]] || UNBATCH_BIN=$target/release/unbatch
 UNBATCH_TEST_BROKERS=embedded "$target/release/unbatch-benchmarks" --out "$work/embedded.md" "$@"
 if UNBATCH_TEST_KAFKA=$(scripts/kafka.sh start --dir "$work/kafka" --stop-with $$); then
   export UNBATCH_TEST_KAFKA

@@ -5,6 +5,9 @@ use std::fmt;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// A code, its title, what it means, and how to mend it, for `unbatch explain`.
+pub type CodeEntry = (&'static str, &'static str, &'static str, &'static str);
+
 /// What the supervisor does about an error; nothing else about it is ever inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod admission;
+pub mod codes;
 pub mod config;
 mod epoch;
 pub mod offsets;

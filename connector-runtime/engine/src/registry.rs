@@ -6,6 +6,7 @@ use schemars::{Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use unbatch_api::error::CodeEntry;
 use unbatch_api::quarantine::QuarantineReader;
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, CommitPolicy, Delivery, Facts, Fenced, Finding, Jump, PartView, Problem,
@@ -19,6 +20,7 @@ pub struct Registry {
     sources: BTreeMap<&'static str, Box<dyn SourceFactory>>,
     sinks: BTreeMap<&'static str, Box<dyn SinkFactory>>,
     steps: BTreeMap<&'static str, Box<dyn StepFactory>>,
+    codes: Vec<CodeEntry>,
 }
 
 impl Registry {
@@ -34,6 +36,11 @@ impl Registry {
     }
     pub fn step(mut self, factory: Box<dyn StepFactory>) -> Self {
         self.steps.insert(factory.name(), factory);
+        self
+    }
+    /// Adds what the codes of connectors and steps mean, for `unbatch explain`.
+    pub fn codes(mut self, table: &[CodeEntry]) -> Self {
+        self.codes.extend(table);
         self
     }
     pub fn source_factory(&self, name: &str) -> Option<&dyn SourceFactory> {
@@ -53,6 +60,9 @@ impl Registry {
     }
     pub fn step_names(&self) -> Vec<&'static str> {
         self.steps.keys().copied().collect()
+    }
+    pub fn known_codes(&self) -> &[CodeEntry] {
+        &self.codes
     }
 }
 

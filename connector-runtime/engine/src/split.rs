@@ -132,12 +132,17 @@ impl Flow<'_> {
             if stopping || ended {
                 return self.finish(if stopping { RunEnd::Stopped } else { RunEnd::Finished }).await;
             }
+            // at the limit the pipeline slows alone: nothing is read until the epoch in flight is through
+            let may_read = !(self.clock.is_full(&self.open) && self.open.is_cut());
+            if may_read {
+                self.pending_since.get_or_insert_with(Instant::now);
+            }
             let due = self.clock.due_at(&self.open, self.pending_since).filter(|_| self.sealed.is_none());
             if due.is_some_and(|at| at <= Instant::now()) {
                 self.seal().await?;
                 continue;
             }
-            match self.wait(due, &mut stop).await {
+            match self.wait(may_read, due, &mut stop).await {
                 Happened::Committed(receipt) => self.committed(receipt?)?,
                 Happened::Read(Ok(Some(batch))) => {
                     self.pending_since = None;
@@ -152,12 +157,7 @@ impl Flow<'_> {
     }
 
     /// Whatever comes first. Dropping the source's `next` loses nothing, by contract.
-    async fn wait(&mut self, due: Option<Instant>, stop: &mut watch::Receiver<bool>) -> Happened {
-        // at the limit the pipeline slows alone: nothing is read until the epoch in flight is through
-        let may_read = !(self.clock.is_full(&self.open) && self.open.is_cut());
-        if may_read && self.pending_since.is_none() {
-            self.pending_since = Some(Instant::now());
-        }
+    async fn wait(&mut self, may_read: bool, due: Option<Instant>, stop: &mut watch::Receiver<bool>) -> Happened {
         let Flow { source, sealed, .. } = self;
         tokio::select! {
             biased;

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Connectors(Connectors),
     /// JSON Schema of the pipeline file or the runtime file, for editors
     Schema(Schema),
-    /// What an error code means and how to mend it
+    /// What the code of an error or of a refused row means and how to mend it
     Explain(Explain),
     /// The version of this binary
     Version,
@@ -253,8 +253,8 @@ pub(crate) enum SchemaOf {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Such as U0102
-    pub(crate) code: String,
+    /// Such as U0102, or the reason of a refused row such as bad_decimal; without it, all there are
+    pub(crate) code: Option<String>,
 }
 
 impl Command {

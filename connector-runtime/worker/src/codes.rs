@@ -1,8 +1,10 @@
-//! Codes of the worker's own messages, for `unbatch explain`. Those about configuration files are the engine's.
+//! Codes of the worker's own messages, and all that `unbatch explain` knows: theirs, the engine's, the Kafka cluster's, and
+//! those of the connectors in the registry.
 
-use unbatch_engine::config::{self, CodeEntry};
+use unbatch_api::error::CodeEntry;
+use unbatch_engine::{Registry, config};
 
-/// Code, title, meaning, remedy.
+/// In the order of their codes.
 pub const CODES: &[CodeEntry] = &[
     (
         "U0700",
@@ -90,7 +92,12 @@ pub const CODES: &[CodeEntry] = &[
         "`--dev` asks the broker of a `run --dev` in the current folder.",
         "Start `unbatch run --dev` in this folder first, or leave out --dev.",
     ),
-    ("U0740", "nothing is known about the code", "No text explains it.", "Check its spelling."),
+    (
+        "U0740",
+        "nothing is known about the code",
+        "No table has it, or this binary was built without the connector that has.",
+        "`unbatch explain` lists all codes.",
+    ),
     (
         "U0741",
         "the worker does not answer",
@@ -172,21 +179,41 @@ pub const CODES: &[CodeEntry] = &[
     ),
 ];
 
-/// What a code means.
-pub fn explain(code: &str) -> Option<&'static CodeEntry> {
-    CODES.iter().find(|(known, ..)| *known == code).or_else(|| config::explain(code))
+/// Everything that this binary can explain, in the order of the codes. A connector's reason for refusing a row may be the
+/// word of another connector too.
+pub fn all(registry: &Registry) -> Vec<CodeEntry> {
+    let ours = [CODES, config::CODES, unbatch_engine::codes::CODES, unbatch_kafka_client::CODES];
+    let mut all: Vec<CodeEntry> = ours.into_iter().flatten().chain(registry.known_codes()).copied().collect();
+    all.sort_by_key(|(code, ..)| *code);
+    all
+}
+
+/// What a code means, in any case of its letters; empty when no table has it.
+pub fn explain(registry: &Registry, code: &str) -> Vec<CodeEntry> {
+    all(registry).into_iter().filter(|(known, ..)| known.eq_ignore_ascii_case(code)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connectors::built_in;
 
     #[test]
-    fn codes_are_in_order_and_belong_to_one_table_only() {
-        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        for (code, ..) in CODES {
-            assert!(config::explain(code).is_none(), "{code}");
+    fn codes_of_every_part_are_explained() {
+        let titles = |code| explain(&built_in(), code).iter().map(|(_, title, ..)| *title).collect::<Vec<_>>();
+        for code in ["U0102", "u0222", "U0251", "U0291", "U0401", "U0710", "U0903", "bad_decimal", "KEY_NOT_SENT"] {
+            assert_eq!(titles(code).len(), 1, "{code}");
         }
-        assert!(explain("U0102").is_some() && explain("U0710").is_some() && explain("U9999").is_none());
+        assert_eq!(titles("U9999"), [""; 0]);
+        // the source's and the sink's
+        assert_eq!(titles("record_too_large").len(), 2);
+        assert_eq!(explain(&Registry::default(), "U0222").len(), 0, "the connector is not in this binary");
+    }
+
+    #[test]
+    fn a_third_party_adds_its_own() {
+        let theirs = built_in().codes(&[("U0899", "out of paper", "The till has none.", "Put a roll in.")]);
+        assert_eq!(explain(&theirs, "U0899")[0].1, "out of paper");
+        assert!(all(&theirs).is_sorted_by_key(|(code, ..)| *code));
     }
 }

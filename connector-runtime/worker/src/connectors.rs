@@ -13,5 +13,5 @@ use unbatch_kafka::Topic;
 
 /// Every connector of this repository.
 pub fn built_in() -> Registry {
-    Registry::default().source::<CsvDrops>().sink::<Topic>()
+    Registry::default().source::<CsvDrops>().codes(unbatch_csv::CODES).sink::<Topic>().codes(unbatch_kafka::CODES)
 }

@@ -5,6 +5,7 @@
 //! the rows. What happens to files that are late, repeated, rewritten, grown or broken stands in the README.
 
 mod archive;
+mod codes;
 pub mod config;
 mod connector;
 mod decode;
@@ -25,5 +26,6 @@ pub mod scanner;
 mod source;
 mod validate;
 
+pub use codes::CODES;
 pub use config::CsvDropsConfig;
 pub use connector::CsvDrops;

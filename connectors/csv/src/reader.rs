@@ -16,6 +16,8 @@ use unbatch_api::{Error, Result, StopAfter};
 
 /// A piece of a file: what is scanned at once, and so about the size of a batch.
 pub const PIECE_BYTES: usize = 1 << 20;
+/// What is read first: most files are smaller, and need no more.
+const FIRST_BYTES: usize = 64 << 10;
 /// How much of an unfinished record goes into the entry of a parked file.
 const HEAD_BYTES: usize = 1024;
 /// How the message of a parked file's entry begins.
@@ -273,11 +275,13 @@ impl<R: Read + Seek> FileReader<R> {
         self.buffer.copy_within(self.begin..self.end, 0);
         self.end -= self.begin;
         self.begin = 0;
-        if self.buffer.len() < PIECE_BYTES {
-            self.buffer.resize(PIECE_BYTES, 0);
-        } else if self.end == self.buffer.len() {
-            self.buffer.resize(2 * self.buffer.len(), 0);
-        }
+        let size = match self.buffer.len() {
+            0 => FIRST_BYTES,
+            len if len < PIECE_BYTES => PIECE_BYTES,
+            len if self.end == len => 2 * len,
+            len => len,
+        };
+        self.buffer.resize(size, 0);
         while self.end < self.buffer.len() && !self.at_end {
             match self.source.read(&mut self.buffer[self.end..]) {
                 Ok(0) => self.at_end = true,
@@ -397,3 +401,7 @@ fn assemble(layout: &Layout, columns: Vec<ArrayRef>, mask: Option<&BooleanArray>
     let options = RecordBatchOptions::new().with_row_count(rows);
     RecordBatch::try_new_with_options(layout.schema.fields().clone(), columns, &options).map_err(wrong)
 }
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -175,18 +175,24 @@ impl Releaser {
         std::fs::create_dir_all(archive).map_err(|e| file_error("making the archive folder failed", archive, e))?;
         let target = archive.join(self.mark.archive_name(&entry.path, &entry.digest));
         hit("csv.before_archive")?;
-        match std::fs::hard_link(hidden, &target) {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                let same = look(&target, false)?.is_some_and(|there| there.size == stat.size)
-                    && digest_of(&target)? == entry.digest;
-                if !same {
-                    self.reports.notice("archive", &entry.path, "another file has its name in the archive; it stays");
-                    return self.put_back(hidden, &entry.path);
-                }
-            }
+        let is_placed = match std::fs::hard_link(hidden, &target) {
+            Ok(()) => true,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
             Err(e) if is_no_link(&e) => copy_into(hidden, &target, &entry.digest)?,
             Err(e) => return Err(file_error("moving a file into the archive failed", &target, e)),
+        };
+        // the name was taken: by the same content (an earlier copy, or we were here before a crash), or by somebody else's
+        let is_there = is_placed
+            || look(&target, false)?.is_some_and(|there| there.size == stat.size)
+                && digest_of(&target)? == entry.digest;
+        if !is_there && look(&target, false)?.is_some_and(|there| there.size == 0) {
+            // the placeholder of a crash (see `copy_into`): an empty file cannot be what has this digest in its name
+            remove(&target)?;
+            return self.put_back(hidden, &entry.path);
+        }
+        if !is_there {
+            self.reports.notice("archive", &entry.path, "another file has its name in the archive; it stays");
+            return self.put_back(hidden, &entry.path);
         }
         hit("csv.after_archive")?;
         sync_folder(archive)?;
@@ -276,8 +282,8 @@ fn is_no_link(e: &std::io::Error) -> bool {
         || matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS))
 }
 
-/// Copies whole or not at all, checked by digest, without replacing anything.
-fn copy_into(from: &Path, target: &Path, digest: &str) -> Result<()> {
+/// Copies whole or not at all, checked by digest, without replacing anything; false when the name is taken.
+fn copy_into(from: &Path, target: &Path, digest: &str) -> Result<bool> {
     let failed = |e| file_error("copying a file into the archive failed", target, e);
     let mut draft = target.as_os_str().to_owned();
     draft.push(".part");
@@ -293,16 +299,19 @@ fn copy_into(from: &Path, target: &Path, digest: &str) -> Result<()> {
         let error = Error::transient("copying a file into the archive failed: the copy is not the same").code("U0220");
         return Err(error.with("path", target.display()));
     }
-    match std::fs::hard_link(&draft, target) {
-        Ok(()) => remove(&draft),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => remove(&draft),
-        Err(e) if is_no_link(&e) => {
+    let is_placed = match std::fs::hard_link(&draft, target) {
+        Ok(()) => true,
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
+        Err(e) if is_no_link(&e) => match File::create_new(target) {
             // our own empty file holds the name; the rename replaces it and nothing else
-            drop(File::create_new(target).map_err(failed)?);
-            std::fs::rename(&draft, target).map_err(failed)
-        }
-        Err(e) => Err(failed(e)),
-    }
+            Ok(_) => return std::fs::rename(&draft, target).map(|()| true).map_err(failed),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
+            Err(e) => return Err(failed(e)),
+        },
+        Err(e) => return Err(failed(e)),
+    };
+    remove(&draft)?;
+    Ok(is_placed)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
@@ -314,5 +323,28 @@ fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("removing a file failed", path, e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_or_does_not_exist_and_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, target) = (folder.path().join("from"), folder.path().join("target"));
+        std::fs::write(&from, "content").unwrap();
+        let digest = digest_of(&from).unwrap();
+        assert!(copy_into(&from, &target, &"0".repeat(64)).is_err());
+        assert!(!target.exists());
+        assert!(copy_into(&from, &target, &digest).unwrap());
+        assert_eq!(digest_of(&target).unwrap(), digest);
+        let modified = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+        assert_eq!(modified(&target), modified(&from));
+        std::fs::write(&target, "another").unwrap();
+        assert!(!copy_into(&from, &target, &digest).unwrap());
+        assert_eq!(std::fs::read(&target).unwrap(), b"another");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

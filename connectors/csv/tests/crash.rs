@@ -1,5 +1,7 @@
 //! Crashes and failures at random and at named places: every row once, every file released once.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 mod harness;
 
 use harness::{Drops, numbered};

@@ -1,5 +1,7 @@
 //! From text to columns: types, NULLs, headers, refused rows, and reading them again.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 mod harness;
 
 use harness::Drops;

@@ -1,5 +1,7 @@
 //! Everything about files that is not one of the numbered rules: limits, owners, checks, splits, offsets.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 mod harness;
 
 use harness::{Drops, numbered};

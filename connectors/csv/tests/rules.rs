@@ -1,6 +1,8 @@
 //! The rules of delivery for files, one test or more for each. `UNBATCH_SABOTAGE=<rule>` switches a rule off, and then a test
 //! that bears its name must fail.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 mod harness;
 
 use harness::{Drops, Owns, numbered};

@@ -138,7 +138,12 @@ impl TopicConfig {
             error("format", "U0270", "this format is not built in yet".into(), "write `format: json`, the default");
         }
         if self.envelope != Envelope::Row {
-            error("envelope", "U0270", "this envelope is not built in yet".into(), "write `envelope: row`, the default");
+            error(
+                "envelope",
+                "U0270",
+                "this envelope is not built in yet".into(),
+                "write `envelope: row`, the default",
+            );
         }
         for (path, number) in [("partitions", self.partitions), ("replication", self.replication)] {
             if number == Some(0) {
@@ -182,7 +187,12 @@ impl TopicConfig {
             && !streams.is_empty()
         {
             for name in by_stream.keys().filter(|name| !streams.iter().any(|(s, _)| s.as_str() == name.as_str())) {
-                error("key", "U0275", format!("there is no stream `{name}`"), "a key is given by stream name, or as one list");
+                error(
+                    "key",
+                    "U0275",
+                    format!("there is no stream `{name}`"),
+                    "a key is given by stream name, or as one list",
+                );
             }
         }
     }

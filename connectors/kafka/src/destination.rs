@@ -54,7 +54,8 @@ impl Destination {
 
 /// How such a topic is made.
 pub(crate) fn new_topic(config: &TopicConfig, name: &str, brokers: usize) -> NewTopic {
-    let mut settings: BTreeMap<String, String> = config.config.iter().map(|(k, v)| (k.clone(), v.to_string())).collect();
+    let mut settings: BTreeMap<String, String> =
+        config.config.iter().map(|(k, v)| (k.clone(), v.to_string())).collect();
     if brokers >= BROKERS_MIN {
         settings.entry("min.insync.replicas".into()).or_insert_with(|| "2".into());
     }

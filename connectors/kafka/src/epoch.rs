@@ -8,7 +8,7 @@ use unbatch_api::arrow::array::{Array, AsArray};
 use unbatch_api::arrow::datatypes::TimestampMicrosecondType;
 use unbatch_api::names::murmur2;
 use unbatch_api::quarantine::RAW_BYTES_MAX;
-use unbatch_api::{Batch, Error, Op, OriginColumns, Ops, RawRow, RejectedRow, Result, Stage, failpoint};
+use unbatch_api::{Batch, Error, Op, Ops, OriginColumns, RawRow, RejectedRow, Result, Stage, failpoint};
 
 /// The records of one batch, in order, and what all of them share.
 pub(crate) struct Chunk {
@@ -152,7 +152,11 @@ struct Encoding<'a> {
 
 impl Encoding<'_> {
     /// Writes the records of a row: one, or two when its key changed.
-    fn row(&mut self, row: usize, old: Option<(&RowText<'_>, &[unbatch_api::arrow::array::ArrayRef])>) -> Result<Option<Refused>> {
+    fn row(
+        &mut self,
+        row: usize,
+        old: Option<(&RowText<'_>, &[unbatch_api::arrow::array::ArrayRef])>,
+    ) -> Result<Option<Refused>> {
         let op = self.batch.ops.at(row);
         if op == Op::Delete && !self.encoder.has_key() {
             return Ok(Some(Refused::DeleteWithoutKey));
@@ -229,13 +233,8 @@ impl Encoding<'_> {
 
     /// Adds the headers and closes the record, or says that it is too large (rule K8).
     fn finish(&mut self, row: usize, op: Op, start: usize, ends: [usize; 2], partition: i32) -> Option<Refused> {
-        let mut span = Span {
-            ends: [0; PIECES],
-            partition,
-            op,
-            has_key: self.encoder.has_key(),
-            tombstone: op == Op::Delete,
-        };
+        let mut span =
+            Span { ends: [0; PIECES], partition, op, has_key: self.encoder.has_key(), tombstone: op == Op::Delete };
         let full = self.chunk.shared.set == HeaderSet::Full;
         let out = &mut self.chunk.bytes;
         span.ends[0] = ends[0] as u32;

@@ -13,7 +13,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::{
-    Admit, Checkpoint, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, SinkContext, async_trait, failpoint,
+    Admit, Checkpoint, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, SinkContext, async_trait,
+    failpoint,
 };
 use unbatch_kafka_client::{Admin, Cluster, EndOf, InternalTopics};
 
@@ -100,15 +101,8 @@ impl FencedSplit {
         failpoint::hit("topic.after_write_owner")?;
         // 7
         let (checkpoint, facts) = (state.checkpoint.clone(), state.facts.clone());
-        let parts = Parts {
-            config: self.config,
-            cx: self.cx,
-            internal,
-            quarantine,
-            quarantine_bytes_max,
-            constant,
-            state,
-        };
+        let parts =
+            Parts { config: self.config, cx: self.cx, internal, quarantine, quarantine_bytes_max, constant, state };
         let sink = TopicSink::start(parts, writer)?;
         Ok(Opened { sink: Box::new(sink), checkpoint, facts })
     }
@@ -223,7 +217,9 @@ fn plan(config: &TopicConfig, cx: &SinkContext, cluster: &Arc<Cluster>, admin: &
             .code("U0290")
             .with("commit.every", format!("{} s", cx.policy.every.as_secs()))
             .with("transaction.timeout.ms", transaction_timeout.as_millis())
-            .help("an epoch must be over by half of the transaction's time-out: lower `commit.every` or raise the other"));
+            .help(
+                "an epoch must be over by half of the transaction's time-out: lower `commit.every` or raise the other",
+            ));
     }
     Ok(Plan {
         cluster: cluster.clone(),
@@ -299,12 +295,7 @@ fn prove_continuity(admin: &Admin, state: &State, cx: &SinkContext) -> Result<()
 
 /// Second half of rule K5: rows with our mark that are newer than the state mean that the state was set back. Bounded; what
 /// could not be looked at is reported, not fatal.
-fn look_for_newer(
-    admin: &Admin,
-    state: &State,
-    cx: &SinkContext,
-    ends: &BTreeMap<(String, i32), i64>,
-) -> Result<()> {
+fn look_for_newer(admin: &Admin, state: &State, cx: &SinkContext, ends: &BTreeMap<(String, i32), i64>) -> Result<()> {
     let deadline = Instant::now() + LOOK_TIME;
     let mark = format!("{}.{}.", state.facts.generation, cx.place.split);
     let mut unproven = 0;

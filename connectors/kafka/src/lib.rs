@@ -5,6 +5,7 @@
 //! the rules K1 to K8 that the code names close the schedules that would break the promise.
 
 mod check;
+mod codes;
 mod config;
 mod destination;
 mod epoch;
@@ -18,5 +19,6 @@ mod topic;
 mod transactions;
 mod writer;
 
+pub use codes::CODES;
 pub use config::{Compression, Envelope, Format, HeaderSet, Key, TopicConfig, Truncates};
 pub use topic::Topic;

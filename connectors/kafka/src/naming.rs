@@ -64,7 +64,9 @@ impl NameTemplate {
                 Piece::Text(text) => text,
                 Piece::Stream => whole,
                 Piece::Table => split.map_or(whole, |(_, table)| table),
-                Piece::Schema => split.map(|(schema, _)| schema).ok_or_else(|| format!("stream `{whole}` has no schema"))?,
+                Piece::Schema => {
+                    split.map(|(schema, _)| schema).ok_or_else(|| format!("stream `{whole}` has no schema"))?
+                }
             });
         }
         check(&name).map(|()| name)
@@ -80,7 +82,9 @@ fn check(name: &str) -> Result<(), String> {
         return Err(format!("topic name `{name}` has more than {LENGTH_MAX} characters"));
     }
     match name.chars().find(|c| !legal(*c)) {
-        Some(c) => Err(format!("topic name `{name}` has the character `{c}`; letters, digits, `.`, `_` and `-` are allowed")),
+        Some(c) => {
+            Err(format!("topic name `{name}` has the character `{c}`; letters, digits, `.`, `_` and `-` are allowed"))
+        }
         None => Ok(()),
     }
 }

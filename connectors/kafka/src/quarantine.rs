@@ -167,7 +167,12 @@ fn read_page(
             }
             Ok(_) => {}
             Err(e) => {
-                failed = Some(Error::lost("reading a quarantine entry failed").code("U0294").with("offset", record.offset).caused_by(e));
+                failed = Some(
+                    Error::lost("reading a quarantine entry failed")
+                        .code("U0294")
+                        .with("offset", record.offset)
+                        .caused_by(e),
+                );
                 return ControlFlow::Break(());
             }
         }

@@ -13,7 +13,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unbatch_api::{
-    Advance, Batch, BoxFuture, Error, Receipt, RejectedRow, Result, SchemaId, Sink, SinkContext, StreamName, async_trait,
+    Advance, Batch, BoxFuture, Error, Receipt, RejectedRow, Result, SchemaId, Sink, SinkContext, StreamName,
+    async_trait,
 };
 use unbatch_kafka_client::{Cluster, InternalTopics};
 
@@ -161,7 +162,9 @@ impl TopicSink {
             .with("topic", &destination.name)
             .with("max.message.bytes", most)
             .with("batch.size", self.batch_bytes)
-            .help(format!("set `kafka: {{properties: {{batch.size: {most}}}}}`, or raise the topic's max.message.bytes")))
+            .help(format!(
+                "set `kafka: {{properties: {{batch.size: {most}}}}}`, or raise the topic's max.message.bytes"
+            )))
     }
 
     fn truncated(&self, stream: &StreamName) -> Result<()> {

@@ -1,15 +1,15 @@
 //! The sink connector `topic`.
 
+use crate::check;
 use crate::config::TopicConfig;
 use crate::fence::{FencedSplit, blocking};
 use crate::quarantine::TopicQuarantine;
-use crate::check;
 use std::sync::Arc;
 use std::time::Duration;
 use unbatch_api::quarantine::QuarantineReader;
 use unbatch_api::{
-    CheckContext, Checkpoint, CommitPolicy, Delivery, Facts, Fenced, Finding, Problem, Result, SinkConnector, SinkContext,
-    Stored, StreamName, StreamSchema, async_trait,
+    CheckContext, Checkpoint, CommitPolicy, Delivery, Facts, Fenced, Finding, Problem, Result, SinkConnector,
+    SinkContext, Stored, StreamName, StreamSchema, async_trait,
 };
 
 /// Rows become records of Kafka topics, exactly once for readers that ask for `read_committed`.

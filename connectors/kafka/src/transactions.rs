@@ -1,14 +1,14 @@
 //! A producer with a split's transactional id. Every method blocks; the writer's thread is the only one that calls them.
 
 use crate::config::Compression;
-use crate::epoch::Chunk;
 use crate::config::HeaderSet;
+use crate::epoch::Chunk;
 use crate::state::LastOffsets;
+use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::ClientContext;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use unbatch_api::{Error, Result};
@@ -68,7 +68,10 @@ impl Plan {
         }
         if self.cluster.property("socket.timeout.ms").is_none() {
             // librdkafka wants at most transaction.timeout.ms + 100.
-            config.set("socket.timeout.ms", self.transaction_timeout.min(Duration::from_secs(30)).as_millis().to_string());
+            config.set(
+                "socket.timeout.ms",
+                self.transaction_timeout.min(Duration::from_secs(30)).as_millis().to_string(),
+            );
         }
         let deliveries = Deliveries::default();
         let producer: BaseProducer<Deliveries> = self.cluster.client(&config, deliveries.clone())?;
@@ -154,7 +157,10 @@ impl Transactions {
         self.send(record)
     }
 
-    fn send<K: rdkafka::message::ToBytes + ?Sized>(&self, mut record: BaseRecord<'_, K, [u8], usize>) -> Result<(), Refusal> {
+    fn send<K: rdkafka::message::ToBytes + ?Sized>(
+        &self,
+        mut record: BaseRecord<'_, K, [u8], usize>,
+    ) -> Result<(), Refusal> {
         let deadline = Instant::now() + self.timeout;
         loop {
             match self.producer.send(record) {
@@ -188,7 +194,10 @@ impl Transactions {
                 return Err(fatal);
             }
             if Instant::now() >= deadline {
-                return Err(Refusal { code: Code::OperationTimedOut, text: format!("{waiting} records not acknowledged") });
+                return Err(Refusal {
+                    code: Code::OperationTimedOut,
+                    text: format!("{waiting} records not acknowledged"),
+                });
             }
             // Also tells the client not to linger; sleeps at most a millisecond, so that nothing spins.
             flush_briefly(&self.producer, Duration::from_millis(1));

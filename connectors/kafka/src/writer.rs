@@ -301,4 +301,3 @@ impl Writer {
 pub(crate) fn not_ours(split: &SplitId) -> Error {
     Error::transient("keeping a split failed: it is assigned to another worker now").code("U0288").with("split", split)
 }
-

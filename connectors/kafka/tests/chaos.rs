@@ -1,5 +1,7 @@
 //! Random faults on the wire, from a seed: whatever is cut, lost, held and delivered late, each row appears once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod fixture;
 
 use fixture::World;

@@ -1,8 +1,10 @@
 //! What readers find in the topics: keys, values, headers, tombstones, partitions, quarantine, schemas, state.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod fixture;
 
-use fixture::{DEADLINE, World};
+use fixture::World;
 use std::sync::Arc;
 use unbatch_api::arrow::array::{RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use unbatch_api::names::murmur2;
@@ -38,7 +40,9 @@ fn header(record: &Record, name: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_is_a_record_with_key_value_and_headers_and_a_delete_is_a_tombstone() {
-    let Some(world) = World::start("a_row_is_a_record_with_key_value_and_headers_and_a_delete_is_a_tombstone") else { return };
+    let Some(world) = World::start("a_row_is_a_record_with_key_value_and_headers_and_a_delete_is_a_tombstone") else {
+        return;
+    };
     let mut owner = world.open().await.unwrap();
     let rows: &[&[Option<&str>]] =
         &[&[Some("NL-1"), Some("2.50"), Some("2026-01-31")], &[Some("NL-2"), None, None], &[Some("NL-1"), None, None]];
@@ -54,19 +58,19 @@ async fn a_row_is_a_record_with_key_value_and_headers_and_a_delete_is_a_tombston
 
     let records = world.visible(&world.topic);
     let texts: Vec<(&str, Option<&[u8]>)> = records.iter().map(|r| (r.key_text(), r.value.as_deref())).collect();
-    assert_eq!(texts, [
-        (r#"{"sku":"NL-1"}"#, Some(br#"{"sku":"NL-1","price":"2.50","day":"2026-01-31"}"#.as_slice())),
-        (r#"{"sku":"NL-2"}"#, Some(br#"{"sku":"NL-2","day":null}"#.as_slice())),
-        (r#"{"sku":"NL-1"}"#, None),
-    ]);
+    assert_eq!(
+        texts,
+        [
+            (r#"{"sku":"NL-1"}"#, Some(br#"{"sku":"NL-1","price":"2.50","day":"2026-01-31"}"#.as_slice())),
+            (r#"{"sku":"NL-2"}"#, Some(br#"{"sku":"NL-2","day":null}"#.as_slice())),
+            (r#"{"sku":"NL-1"}"#, None),
+        ]
+    );
     let all = |name: &str| records.iter().map(|r| header(r, name)).collect::<Vec<_>>();
     let texts = |texts: [Option<&str>; 3]| texts.map(|text| text.map(str::to_owned));
     assert_eq!(all("op"), texts([Some("c"), Some("u"), Some("d")]));
     assert_eq!(all("origin"), texts([Some("stock.csv:17 r3"), Some("stock.csv:18 r3"), Some("stock.csv:19 r3")]));
-    assert_eq!(
-        all("src_ts"),
-        texts([Some("1970-01-01T00:00:01.500000Z"), None, Some("1970-01-01T00:00:02.000001Z")])
-    );
+    assert_eq!(all("src_ts"), texts([Some("1970-01-01T00:00:01.500000Z"), None, Some("1970-01-01T00:00:02.000001Z")]));
     assert_eq!(all("u"), texts([Some("1.rows/0.1"); 3]));
     assert_eq!(all("schema"), texts([Some(&schema); 3]));
     assert_eq!(all("unchanged"), texts([None, Some(r#"["price"]"#), None]));
@@ -88,14 +92,14 @@ async fn minimal_headers_are_the_mark_only() {
 async fn a_changed_key_leaves_a_tombstone_behind() {
     let Some(world) = World::start("a_changed_key_leaves_a_tombstone_behind") else { return };
     let mut owner = world.open().await.unwrap();
-    let mut batch = prices(&[&[Some("new"), None, None], &[Some("same"), None, None], &[Some("x"), None, None]], &[
-        Op::Update,
-        Op::Update,
-        Op::Update,
-    ]);
+    let mut batch = prices(
+        &[&[Some("new"), None, None], &[Some("same"), None, None], &[Some("x"), None, None]],
+        &[Op::Update, Op::Update, Op::Update],
+    );
     let columns = batch.rows.columns();
     let old = StringArray::from(vec![Some("old"), Some("same"), None]);
-    let fields = batch.rows.schema().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+    let fields =
+        batch.rows.schema().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
     let nulls = |i: usize| new_null_array(columns[i].data_type(), 3);
     let schema = Arc::new(unbatch_api::arrow::datatypes::Schema::new(fields));
     batch.before = Some(RecordBatch::try_new(schema, vec![Arc::new(old), nulls(1), nulls(2)]).unwrap());
@@ -104,12 +108,15 @@ async fn a_changed_key_leaves_a_tombstone_behind() {
     assert_eq!(receipt.written, 3, "a receipt counts rows, not records");
     let records = world.visible(&world.topic);
     let seen: Vec<(&str, bool)> = records.iter().map(|r| (r.key_text(), r.value.is_none())).collect();
-    assert_eq!(seen, [
-        (r#"{"sku":"old"}"#, true),
-        (r#"{"sku":"new"}"#, false),
-        (r#"{"sku":"same"}"#, false),
-        (r#"{"sku":"x"}"#, false),
-    ]);
+    assert_eq!(
+        seen,
+        [
+            (r#"{"sku":"old"}"#, true),
+            (r#"{"sku":"new"}"#, false),
+            (r#"{"sku":"same"}"#, false),
+            (r#"{"sku":"x"}"#, false),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -258,5 +265,4 @@ async fn the_state_survives_what_an_advance_does_to_it() {
     assert_eq!(owner.opened, Checkpoint { parts: [(b, Position::from("7"))].into(), notes: [].into() });
     assert_eq!(owner.facts.seq, 2);
     assert!(world.visible(&world.topic).is_empty());
-    let _ = DEADLINE;
 }

@@ -1,6 +1,8 @@
 //! Rules K1 to K8 of exactly-once delivery into Kafka, one schedule each that breaks the promise without the rule. With the
 //! feature `failpoints` and `UNBATCH_SABOTAGE=K<n>` the rule is off, and its test must fail.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod fixture;
 
 use fixture::{DEADLINE, Owner, World, id};
@@ -79,7 +81,9 @@ async fn k2_a_newer_owner_fences() {
 /// Splits 0 and 128 share a partition of the state topic. Both owners die with an open transaction in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out() {
-    let Some(world) = World::start("k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out") else { return };
+    let Some(world) = World::start("k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out") else {
+        return;
+    };
     let world = world.property("transaction.timeout.ms", "40000");
     let context = |split| SinkContext { place: world.place(split), ..world.context() };
     let mut dying = Vec::new();
@@ -130,7 +134,9 @@ async fn k4_a_state_topic_that_may_forget_is_refused() {
     world.open().await.unwrap().commit(3).await.unwrap();
     let state = world.state_topic();
     let policy = |policy: &'static str| {
-        tokio::task::block_in_place(|| world.admin().alter_topic_config(&state, &[("cleanup.policy", policy)]).unwrap());
+        tokio::task::block_in_place(|| {
+            world.admin().alter_topic_config(&state, &[("cleanup.policy", policy)]).unwrap()
+        });
     };
     policy("compact,delete");
     let error = opening(&world).await;
@@ -182,7 +188,10 @@ async fn k5_a_topic_that_lost_its_end_is_lost() {
     let Some(world) = World::start("k5_a_topic_that_lost_its_end_is_lost") else { return };
     world.open().await.unwrap().commit(3).await.unwrap();
     let old = last_state(&world);
-    let value = old.value_text().replace(&format!(r#""last":{{"{}":{{"0":2}}}}"#, world.topic), &format!(r#""last":{{"{}":{{"0":200}}}}"#, world.topic));
+    let value = old.value_text().replace(
+        &format!(r#""last":{{"{}":{{"0":2}}}}"#, world.topic),
+        &format!(r#""last":{{"{}":{{"0":200}}}}"#, world.topic),
+    );
     assert_ne!(value, old.value_text());
     tokio::task::block_in_place(|| write_record(&world, &old, value.as_bytes()));
     is_lost(&world, "U0291").await;
@@ -232,7 +241,8 @@ async fn k7_what_admit_refuses_is_not_opened_and_not_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k8_a_row_that_is_too_large_is_set_aside_and_the_others_go_on() {
     let Some(world) = World::start("k8_a_row_that_is_too_large_is_set_aside_and_the_others_go_on") else { return };
-    let mut owner = world.open_with(world.config(r#""config": {"max.message.bytes": 20000}"#), world.context()).await.unwrap();
+    let mut owner =
+        world.open_with(world.config(r#""config": {"max.message.bytes": 20000}"#), world.context()).await.unwrap();
     owner.write(2).await.unwrap();
     // Random text, so that compression cannot make it fit.
     let mut seed = 1_u64;

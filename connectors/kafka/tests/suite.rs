@@ -1,5 +1,7 @@
 //! The conformance suite of sinks, against a broker behind a proxy that strikes at commits.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod fixture;
 
 use fixture::World;

@@ -24,7 +24,7 @@ impl SourceConnector for TillRolls {
         let too_often = Problem {
             path: "poll".into(),
             severity: Severity::Error,
-            code: "U0280",
+            code: "U0800",
             message: "the folder would be looked at without a pause".into(),
             help: "use 100ms or more".into(),
         };
@@ -46,7 +46,7 @@ impl SourceConnector for TillRolls {
         }
         Ok(vec![Finding {
             severity: Severity::Error,
-            code: "U0281",
+            code: "U0801",
             message: format!("there is no folder {}", folder.display()),
             remedy: format!("mkdir -p {}", folder.display()),
         }])

@@ -10,13 +10,16 @@
 //! | `journal.rs` | from a line to a row, or to the reason why not |
 //! | `source.rs` | the promises: position, resume, cut, release, vouch |
 //! | `connector.rs` | the doors of [`unbatch_api::SourceConnector`] |
+//! | `codes.rs` | what `unbatch explain` says about its errors and refused rows |
 //! | `main.rs` | the binary, with this connector in its list |
 //! | `tests/suite.rs` | the proof: `source_suite` on journals in a temporary folder |
 
+mod codes;
 mod config;
 mod connector;
 mod journal;
 mod source;
 
+pub use codes::CODES;
 pub use config::TillRollsConfig;
 pub use connector::TillRolls;

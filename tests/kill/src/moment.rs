@@ -70,11 +70,12 @@ impl Moment {
             if reached {
                 return Some(true);
             }
-            let visible = round.visible();
-            if visible != last_change.0 {
+            let (visible, is_open) = (round.visible(), owner.is_open());
+            // until it is open nothing of it can be seen
+            if visible != last_change.0 || !is_open {
                 last_change = (visible, Instant::now());
             }
-            let is_quiet = last_change.1.elapsed() >= QUIET && owner.is_open();
+            let is_quiet = is_open && last_change.1.elapsed() >= QUIET;
             match self {
                 Moment::Visible(more) if visible >= visible_at_first + more => Some(true),
                 Moment::Quiet if is_quiet => Some(true),

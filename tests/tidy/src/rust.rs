@@ -21,6 +21,21 @@ pub(crate) fn code_only(source: &str) -> String {
     String::from_utf8_lossy(&code).into_owned()
 }
 
+/// The text of each plain string literal `"…"`, with its place in the source, quotes included. Escapes stay as they are.
+pub(crate) fn strings(source: &str) -> Vec<(std::ops::Range<usize>, &str)> {
+    let bytes = source.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = literal_or_comment(bytes, at);
+        if end > at + 1 && bytes[at] == b'"' {
+            found.push((at..end, &source[at + 1..end - 1]));
+        }
+        at = end.max(at + 1);
+    }
+    found
+}
+
 /// Where the comment or literal that begins here ends; `at` itself when none begins.
 fn literal_or_comment(bytes: &[u8], at: usize) -> usize {
     let rest = &bytes[at..];
@@ -191,6 +206,13 @@ mod tests {
         check("b\"ab\" + c\"d\"", "      +     ");
         check("r#type + for\"x\"", "r#type + for   ");
         check("&'a str, 'x', '\\n', '\\'', 'é'", "&'a str,    ,     ,     ,     ");
+    }
+
+    #[test]
+    fn strings_are_found_with_their_places() {
+        let source = "f(\"a\\\"b\", 'x', \"é\") // \"no\"\nr#\"no\"#;";
+        let found: Vec<_> = strings(source).into_iter().map(|(span, text)| (&source[span], text)).collect();
+        assert_eq!(found, [("\"a\\\"b\"", "a\\\"b"), ("\"é\"", "é")]);
     }
 
     #[test]

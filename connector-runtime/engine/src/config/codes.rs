@@ -1,7 +1,7 @@
-//! Every code of a message about configuration, for `unbatch explain` and the docs. Connectors have tables of their own.
+//! Every code of a message about configuration, for `unbatch explain` and the docs. Connectors and running
+//! pipelines have tables of their own.
 
-/// A code, its title, what it means, and how to mend it.
-pub type CodeEntry = (&'static str, &'static str, &'static str, &'static str);
+use unbatch_api::error::CodeEntry;
 
 pub const CODES: &[CodeEntry] = &[
     (

@@ -27,7 +27,7 @@ mod tests;
 mod yaml;
 mod yaml_advice;
 
-pub use codes::{CODES, CodeEntry, explain};
+pub use codes::{CODES, explain};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use load::{OnError, PipelineSpec, RUNTIME_FILE, load, load_text};
 pub use pipeline_file::{Replaces, pipeline_schema};

@@ -44,7 +44,7 @@ pub(crate) fn dispatch(command: Command, cx: &Context) -> Outcome<Answer> {
         Command::Status(args) => status::status(&args, cx),
         Command::Connectors(args) => connectors::connectors(&args, cx),
         Command::Schema(args) => Ok(schema::schema(&args, cx)),
-        Command::Explain(args) => explain::explain(&args),
+        Command::Explain(args) => explain::explain(&args, cx),
         Command::Version => Ok(version::version()),
     }
 }

@@ -128,6 +128,31 @@ fn what_is_built_in_can_be_asked_for() {
     assert_eq!(workshop.run(&["connectors", "abacus"]).code, Some(2));
     assert!(workshop.json(&["schema"])["properties"]["source"].is_object());
     assert!(workshop.json(&["schema", "runtime"])["properties"]["kafka"].is_object());
-    assert_eq!(workshop.json(&["explain", "u0102"])["code"], "U0102");
-    assert_eq!(workshop.run(&["explain", "X1"]).code, Some(2));
+}
+
+#[test]
+fn every_code_can_be_explained() {
+    let workshop = Workshop::new();
+    for code in ["U0102", "U0222", "U0250", "U0291", "U0401", "U0903", "bad_decimal", "key_not_sent"] {
+        let found = workshop.json(&["explain", &code.to_lowercase()]);
+        let [entry] = found["codes"].as_array().unwrap().as_slice() else { panic!("{code}: {found}") };
+        assert_eq!(entry["code"], code);
+        assert!(["title", "meaning", "help"].iter().all(|field| !entry[field].as_str().unwrap().is_empty()), "{found}");
+    }
+    let told = workshop.run(&["explain", "U0712"]);
+    assert!(told.stdout.starts_with("U0712: not the name of a deployment\n\n"), "{told}");
+    assert!(told.stdout.contains("\n\nhelp: Write something like"), "{told}");
+    let both = workshop.json(&["explain", "record_too_large"]);
+    assert_eq!(both["codes"].as_array().unwrap().len(), 2, "the source's and the sink's: {both}");
+
+    let all = workshop.json(&["explain"]);
+    let codes: Vec<&str> = all["codes"].as_array().unwrap().iter().filter_map(|c| c["code"].as_str()).collect();
+    assert!(codes.len() > 100 && codes.is_sorted(), "{codes:?}");
+    let list = workshop.run(&["explain"]);
+    assert_eq!(list.stdout.lines().count(), codes.len() + 1, "{list}");
+    assert!(list.stdout.contains("\nU0712"), "{list}");
+
+    let unknown = workshop.run(&["explain", "X1"]);
+    assert_eq!(unknown.code, Some(2), "{unknown}");
+    assert!(unknown.stderr.starts_with("error[U0740]"), "{unknown}");
 }

@@ -1,7 +1,12 @@
 //! A folder of files and an engine small enough to be watched: it reads batches, vouches, applies advances and publishes
 //! what is committed, one batch after the other.
 
-#![allow(dead_code)] // each test file uses its own part of it
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a part of each test, which uses what it needs"
+)]
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

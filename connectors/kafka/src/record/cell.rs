@@ -4,16 +4,16 @@ use super::calendar;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use unbatch_api::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, GenericBinaryArray, GenericStringArray,
-    OffsetSizeTrait, StringViewArray,
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, GenericBinaryArray,
+    GenericStringArray, OffsetSizeTrait, StringViewArray,
 };
 use unbatch_api::arrow::buffer::NullBuffer;
 use unbatch_api::arrow::compute::cast;
 use unbatch_api::arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type, i256,
+    DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 use unbatch_api::schema::SOURCE_TYPE;
 use unbatch_api::{Error, Mark, Result};
@@ -59,9 +59,8 @@ enum Cells<'a> {
 /// Replaces encodings that only save memory (dictionaries) by plain columns, which [`Column`] reads.
 pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef> {
     match array.data_type() {
-        DataType::Dictionary(_, value) => cast(array, value).map_err(|e| {
-            Error::bug("unpacking a dictionary column failed").code("U0276").caused_by(e)
-        }),
+        DataType::Dictionary(_, value) => cast(array, value)
+            .map_err(|e| Error::bug("unpacking a dictionary column failed").code("U0276").caused_by(e)),
         _ => Ok(array.clone()),
     }
 }
@@ -120,8 +119,12 @@ impl<'a> Cells<'a> {
             DataType::UInt64 => Cells::UInt64(array.as_primitive::<UInt64Type>().values()),
             DataType::Float32 => Cells::Float32(array.as_primitive::<Float32Type>().values()),
             DataType::Float64 => Cells::Float64(array.as_primitive::<Float64Type>().values()),
-            DataType::Decimal128(_, scale) => Cells::Decimal128(array.as_primitive::<Decimal128Type>().values(), *scale),
-            DataType::Decimal256(_, scale) => Cells::Decimal256(array.as_primitive::<Decimal256Type>().values(), *scale),
+            DataType::Decimal128(_, scale) => {
+                Cells::Decimal128(array.as_primitive::<Decimal128Type>().values(), *scale)
+            }
+            DataType::Decimal256(_, scale) => {
+                Cells::Decimal256(array.as_primitive::<Decimal256Type>().values(), *scale)
+            }
             DataType::Date32 => Cells::Date32(array.as_primitive::<Date32Type>().values()),
             DataType::Date64 => Cells::Date64(array.as_primitive::<Date64Type>().values()),
             DataType::Time32(_) | DataType::Time64(_) => Self::time(array),

@@ -46,20 +46,16 @@ fn each_type_has_its_form() {
     check(Decimal128Array::from(vec![0, 7]).with_precision_and_scale(12, -3).unwrap(), &["\"0\"", "\"7000\""]);
     let wide = Decimal256Array::from(vec![i256::from_i128(-12345)]).with_precision_and_scale(50, 10).unwrap();
     check(wide, &["\"-0.0000012345\""]);
-    check(StringArray::from(vec![Some("a\"b\\c\n\u{1}é😀"), Some(""), None]), &[
-        r#""a\"b\\c\n\u0001é😀""#,
-        "\"\"",
-        "null",
-    ]);
+    check(
+        StringArray::from(vec![Some("a\"b\\c\n\u{1}é😀"), Some(""), None]),
+        &[r#""a\"b\\c\n\u0001é😀""#, "\"\"", "null"],
+    );
     check(LargeStringArray::from(vec!["\t\r\u{8}\u{c}"]), &[r#""\t\r\b\f""#]);
     check(StringViewArray::from(vec!["view"]), &["\"view\""]);
-    check(BinaryArray::from(vec![b"".as_slice(), b"f", b"fo", b"foo", b"\xff\xfe"]), &[
-        "\"\"",
-        "\"Zg==\"",
-        "\"Zm8=\"",
-        "\"Zm9v\"",
-        "\"//4=\"",
-    ]);
+    check(
+        BinaryArray::from(vec![b"".as_slice(), b"f", b"fo", b"foo", b"\xff\xfe"]),
+        &["\"\"", "\"Zg==\"", "\"Zm8=\"", "\"Zm9v\"", "\"//4=\""],
+    );
     check(LargeBinaryArray::from(vec![b"foob".as_slice()]), &["\"Zm9vYg==\""]);
     check(BinaryViewArray::from(vec![b"fooba".as_slice()]), &["\"Zm9vYmE=\""]);
     check(FixedSizeBinaryArray::try_from_iter([b"foobar"].into_iter()).unwrap(), &["\"Zm9vYmFy\""]);
@@ -75,10 +71,10 @@ fn dates_and_times_have_their_form() {
     check(Time64NanosecondArray::from(vec![1]), &["\"00:00:00.000000001\""]);
     check(TimestampSecondArray::from(vec![0]).with_timezone("UTC"), &["\"1970-01-01T00:00:00Z\""]);
     check(TimestampMillisecondArray::from(vec![1]).with_timezone("UTC"), &["\"1970-01-01T00:00:00.001Z\""]);
-    check(TimestampMicrosecondArray::from(vec![1, 0]).with_timezone("+02:00"), &[
-        "\"1970-01-01T00:00:00.000001Z\"",
-        "\"1970-01-01T00:00:00Z\"",
-    ]);
+    check(
+        TimestampMicrosecondArray::from(vec![1, 0]).with_timezone("+02:00"),
+        &["\"1970-01-01T00:00:00.000001Z\"", "\"1970-01-01T00:00:00Z\""],
+    );
     check(TimestampNanosecondArray::from(vec![1]), &["\"1970-01-01T00:00:00.000000001\""]);
 }
 
@@ -106,10 +102,9 @@ fn json_columns_are_json_and_no_other_text_is() {
 
 #[test]
 fn types_without_a_form_are_known_before_the_first_row() {
-    for data_type in [
-        DataType::Duration(TimeUnit::Second),
-        DataType::List(Arc::new(Field::new("i", DataType::Float16, true))),
-    ] {
+    for data_type in
+        [DataType::Duration(TimeUnit::Second), DataType::List(Arc::new(Field::new("i", DataType::Float16, true)))]
+    {
         assert!(!is_supported(&data_type), "{data_type}");
         let array = new_null_array(&data_type, 1);
         assert!(Column::of(array.as_ref(), &Field::new("x", data_type, true)).is_none());

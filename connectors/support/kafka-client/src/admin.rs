@@ -71,9 +71,12 @@ impl Admin {
     pub(crate) fn connect(cluster: Arc<Cluster>, log: ClientLog) -> Result<Self> {
         let client = cluster.client(&cluster.config(Purpose::Admin), log.clone())?;
         let admin = Self { cluster, client, log };
-        admin.patiently_for(limits::CONNECT, "connecting to the Kafka cluster failed", |attempt| {
-            Ok(admin.client.client().fetch_metadata(None, attempt).map(|_| ())?)
-        })?;
+        admin.patiently_for(
+            limits::CONNECT,
+            limits::CONNECT_ATTEMPT,
+            "connecting to the Kafka cluster failed",
+            |attempt| Ok(admin.client.client().fetch_metadata(None, attempt).map(|_| ())?),
+        )?;
         Ok(admin)
     }
 
@@ -182,8 +185,8 @@ impl Admin {
 
     /// Asks whether the topic could be made; changes nothing.
     pub fn could_create(&self, topic: &NewTopic) -> Result<()> {
-        let asked =
-            self.patiently("asking whether a topic could be made failed", |attempt| self.create_once(topic, true, attempt));
+        let asked = self
+            .patiently("asking whether a topic could be made failed", |attempt| self.create_once(topic, true, attempt));
         asked.map(|_| ()).map_err(|e| self.with_command(e, topic))
     }
 
@@ -221,7 +224,9 @@ impl Admin {
             let answers = ffi::list_offsets(self.handle(), partitions, end, attempt)?;
             answers
                 .into_iter()
-                .map(|(at, answer)| answer.map(|offset| (at.clone(), offset)).map_err(|r| named(not_yet_known(r), &at.0)))
+                .map(|(at, answer)| {
+                    answer.map(|offset| (at.clone(), offset)).map_err(|r| named(not_yet_known(r), &at.0))
+                })
                 .collect()
         })
     }
@@ -276,7 +281,9 @@ impl Admin {
             let found = ask()?;
             let Some(missing) = names.iter().find(|name| !found.contains_key(**name)) else { return Ok(found) };
             if Instant::now() >= deadline {
-                return Err(Error::transient("waiting for a topic and its leaders failed").code("U0248").with("topic", missing));
+                return Err(Error::transient("waiting for a topic and its leaders failed")
+                    .code("U0248")
+                    .with("topic", missing));
             }
             std::thread::sleep(limits::PAUSE);
         }
@@ -284,18 +291,19 @@ impl Admin {
 
     /// Asks until there is an answer, a refusal that stays, or the time is over.
     fn patiently<T>(&self, attempted: &str, ask: impl FnMut(Duration) -> Result<T, Refusal>) -> Result<T> {
-        self.patiently_for(limits::ADMIN, attempted, ask)
+        self.patiently_for(limits::ADMIN, limits::ATTEMPT, attempted, ask)
     }
 
     fn patiently_for<T>(
         &self,
         limit: Duration,
+        attempt: Duration,
         attempted: &str,
         mut ask: impl FnMut(Duration) -> Result<T, Refusal>,
     ) -> Result<T> {
         let deadline = Instant::now() + limit;
         loop {
-            let refusal = match ask(limits::ATTEMPT.min(limit)) {
+            let refusal = match ask(attempt) {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };

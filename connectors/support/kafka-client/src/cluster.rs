@@ -34,7 +34,9 @@ impl Cluster {
     /// The cluster of the running deployment, from the settings that the worker put into the resources.
     pub fn of(place: &CheckContext) -> Result<Arc<Cluster>> {
         let settings = place.resources.get::<KafkaSettings>().ok_or_else(|| {
-            Error::bug("finding the settings of the Kafka cluster failed").code("U0249").help("this is a fault of unbatch")
+            Error::bug("finding the settings of the Kafka cluster failed")
+                .code("U0249")
+                .help("this is a fault of unbatch")
         })?;
         Self::resolve(&settings, place.secrets.as_ref()).map(Arc::new)
     }

@@ -73,9 +73,10 @@ impl Refusal {
             | Code::InvalidConfig
             | Code::InvalidReplicationFactor
             | Code::InvalidPartitions
-            | Code::InvalidTopic => {
-                stopped("U0255", "the broker does not accept these settings of the topic; change them, or create it by hand")
-            }
+            | Code::InvalidTopic => stopped(
+                "U0255",
+                "the broker does not accept these settings of the topic; change them, or create it by hand",
+            ),
             Code::InvalidTransactionTimeout => stopped(
                 "U0256",
                 "lower `transaction.timeout.ms` in `kafka.properties` (or `commit.every`) below the broker's transaction.max.timeout.ms",
@@ -124,7 +125,11 @@ pub fn rides_out(error: &KafkaError) -> bool {
 fn rides_out_code(code: Code) -> bool {
     matches!(
         code,
-        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut | Code::DestroyBroker
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::DestroyBroker
     )
 }
 
@@ -133,6 +138,10 @@ fn rides_out_code(code: Code) -> bool {
 pub fn is_fenced(code: Code) -> bool {
     matches!(
         code,
-        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch | Code::InvalidProducerIdMapping | Code::UnknownProducerId
+        Code::Fenced
+            | Code::ProducerFenced
+            | Code::InvalidProducerEpoch
+            | Code::InvalidProducerIdMapping
+            | Code::UnknownProducerId
     )
 }

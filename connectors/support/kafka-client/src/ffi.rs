@@ -49,7 +49,11 @@ pub fn flush_briefly<C: ProducerContext>(producer: &BaseProducer<C>, wait: Durat
     unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), wait.as_millis() as i32) };
 }
 
-pub(crate) fn describe_topics(client: Handle, names: &[&str], timeout: Duration) -> Result<Answers<Described>, Refusal> {
+pub(crate) fn describe_topics(
+    client: Handle,
+    names: &[&str],
+    timeout: Duration,
+) -> Result<Answers<Described>, Refusal> {
     let names = c_strings(names)?;
     let pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
     // SAFETY: see the module. The collection copies the names.
@@ -220,7 +224,12 @@ pub(crate) fn delete_topics(client: Handle, names: &[&str], timeout: Duration) -
     }
 }
 
-pub(crate) fn add_partitions(client: Handle, name: &str, total: usize, timeout: Duration) -> Result<Answers<()>, Refusal> {
+pub(crate) fn add_partitions(
+    client: Handle,
+    name: &str,
+    total: usize,
+    timeout: Duration,
+) -> Result<Answers<()>, Refusal> {
     // SAFETY: see the module. NewPartitions copies the name.
     unsafe {
         let new = Owned::new(
@@ -252,7 +261,9 @@ impl Resource<'_> {
         };
         let name = c_string(&name)?;
         // SAFETY: see the module. ConfigResource copies the name.
-        unsafe { Owned::new(sys::rd_kafka_ConfigResource_new(kind, name.as_ptr()), sys::rd_kafka_ConfigResource_destroy) }
+        unsafe {
+            Owned::new(sys::rd_kafka_ConfigResource_new(kind, name.as_ptr()), sys::rd_kafka_ConfigResource_destroy)
+        }
     }
 }
 

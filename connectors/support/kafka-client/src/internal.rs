@@ -126,7 +126,9 @@ impl InternalTopics {
         for (name, identity) in &recorded.topics {
             let wrong = match found.get(name) {
                 None => "it was deleted".to_owned(),
-                Some(facts) if facts.id != identity.id => format!("it was made anew: id {}, was {}", facts.id, identity.id),
+                Some(facts) if facts.id != identity.id => {
+                    format!("it was made anew: id {}, was {}", facts.id, identity.id)
+                }
                 Some(facts) if facts.partitions != identity.partitions => {
                     format!("it has {} partitions, had {}", facts.partitions, identity.partitions)
                 }

@@ -6,6 +6,7 @@
 
 mod admin;
 mod cluster;
+mod codes;
 mod context;
 pub mod durability;
 mod failure;
@@ -18,6 +19,7 @@ mod settings;
 
 pub use admin::{Admin, Brokers, Created, NewTopic, TopicFacts};
 pub use cluster::{Cluster, Purpose};
+pub use codes::CODES;
 pub use context::{ClientLog, Trouble};
 pub use failure::{Refusal, is_fenced, rides_out};
 pub use ffi::{EndOf, TopicPartition, flush_briefly};

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 /// Finding the cluster: short, so that an address where nobody answers is seen soon.
 pub const CONNECT: Duration = Duration::from_secs(10);
+/// One attempt of that, after which the client is asked why: a refused login or certificate is seen early.
+pub const CONNECT_ATTEMPT: Duration = Duration::from_secs(1);
 /// One administrative request, retries included.
 pub const ADMIN: Duration = Duration::from_secs(30);
-/// One attempt of such a request; short, so that a wrong password is seen before [`ADMIN`] is over.
+/// One attempt of such a request.
 pub const ATTEMPT: Duration = Duration::from_secs(5);
 /// Pause between two attempts.
 pub const PAUSE: Duration = Duration::from_millis(50);

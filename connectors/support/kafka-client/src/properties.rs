@@ -24,7 +24,11 @@ pub const ALLOWED: &[AllowedProperty] = &[
     allow("batch.size", PRODUCERS, "most bytes of a batch; never above the broker's own limit"),
     allow("batch.num.messages", PRODUCERS, "most records of a batch"),
     allow("compression.level", PRODUCERS, "effort of the compression that the sink chooses"),
-    allow("transaction.timeout.ms", PRODUCERS, "how long the broker waits for a silent owner before it drops its transaction"),
+    allow(
+        "transaction.timeout.ms",
+        PRODUCERS,
+        "how long the broker waits for a silent owner before it drops its transaction",
+    ),
     allow("fetch.max.bytes", CONSUMERS, "most bytes of one answer"),
     allow("fetch.message.max.bytes", CONSUMERS, "most bytes of one partition in an answer"),
     allow("fetch.wait.max.ms", CONSUMERS, "how long a broker waits for enough bytes"),

@@ -163,7 +163,9 @@ impl Admin {
                     .code("U0261")
                     .with("topic", topic)
                     .with("partition", partition)
-                    .help("another producer left a transaction open; the broker ends it after that producer's time-out"));
+                    .help(
+                        "another producer left a transaction open; the broker ends it after that producer's time-out",
+                    ));
             }
             std::thread::sleep(limits::PAUSE);
         }

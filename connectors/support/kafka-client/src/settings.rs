@@ -161,8 +161,7 @@ mod tests {
 
     #[test]
     fn a_password_is_a_reference_and_a_login_names_its_mechanism() {
-        let good =
-            r#"{"auth": {"sasl_scram_512": {"username": {"secret": "kafka/user"}, "password": {"secret": "kafka/password"}}}}"#;
+        let good = r#"{"auth": {"sasl_scram_512": {"username": {"secret": "kafka/user"}, "password": {"secret": "kafka/password"}}}}"#;
         assert!(matches!(parse(good).unwrap().auth, Some(Auth::SaslScram512(_))));
         assert!(parse(r#"{"auth": {"sasl_plain": {"username": "u", "password": "p"}}}"#).is_err());
         assert!(parse(r#"{"auth": {"sasl_gssapi": {}}}"#).is_err());
@@ -170,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_would_break_delivery_is_refused_with_what_is_allowed() {
-        let settings = parse(r#"{"properties": {"acks": 1, "linger.ms": 5, "nonsense": true}, "tls": {"key": {"file": "k"}}}"#);
+        let settings =
+            parse(r#"{"properties": {"acks": 1, "linger.ms": 5, "nonsense": true}, "tls": {"key": {"file": "k"}}}"#);
         let problems = settings.unwrap().problems();
         let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
         assert_eq!(paths, ["properties.acks", "properties.nonsense", "tls"]);

@@ -1,5 +1,7 @@
 //! Administration and reading, against the broker of the run.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -82,7 +84,9 @@ fn topics_are_made_described_changed_and_recognised_by_id() {
 
 #[test]
 fn a_settled_read_waits_for_open_transactions_and_a_visible_one_does_not() {
-    let Some(broker) = Broker::from_env("a_settled_read_waits_for_open_transactions_and_a_visible_one_does_not") else { return };
+    let Some(broker) = Broker::from_env("a_settled_read_waits_for_open_transactions_and_a_visible_one_does_not") else {
+        return;
+    };
     let admin = admin(broker.bootstrap());
     let name = unique_name("read");
     admin.create(&topic(&name, 1, &[])).unwrap();
@@ -154,7 +158,8 @@ fn internal_topics_are_made_once_by_whoever_comes_first() {
     assert!(made.iter().all(|topics| *topics == made[0]));
     let admin = admin(broker.bootstrap());
     let facts = admin.topics(&made[0].all()).unwrap();
-    let counts: BTreeMap<&str, u32> = facts.iter().map(|(name, f)| (name.rsplit_once('.').unwrap().1, f.partitions)).collect();
+    let counts: BTreeMap<&str, u32> =
+        facts.iter().map(|(name, f)| (name.rsplit_once('.').unwrap().1, f.partitions)).collect();
     assert_eq!(counts, BTreeMap::from([("config", 1), ("lanes", 128), ("schemas", 1), ("state", 128), ("status", 1)]));
     admin.delete(&[&made[0].schemas]).unwrap();
     wait_until(DEADLINE, "the topic to go", || admin.topic(&made[0].schemas).unwrap().is_none());

@@ -1,5 +1,7 @@
 //! On a cluster of three brokers: copies where they are due, and refusals of what could lose committed rows.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,9 @@ use unbatch_test_harness::{Cluster as Kafka, not_run, wait_for};
 fn internal_topics_have_three_copies_and_unsafe_topics_are_refused_by_name() {
     let kafka = match Kafka::start(3) {
         Ok(kafka) => kafka,
-        Err(reason) => return not_run("internal_topics_have_three_copies_and_unsafe_topics_are_refused_by_name", &reason),
+        Err(reason) => {
+            return not_run("internal_topics_have_three_copies_and_unsafe_topics_are_refused_by_name", &reason);
+        }
     };
     let cluster = |allowed: &[&str]| {
         let mut settings = KafkaSettings::plain(kafka.bootstrap());

@@ -1,5 +1,7 @@
 //! Logins and certificates against Apache Kafka: what is right works, what is wrong is Misconfigured with its remedy, soon.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +42,8 @@ impl Secure {
     /// Connects to one of the listeners; `more` is the rest of the `kafka:` section, `TLS/` stands for the folder.
     fn connect(&self, listener: &str, more: &str) -> Result<()> {
         let folder = self.kafka.dir().join("tls");
-        let text = format!(r#"{{"brokers": "{}", {}}}"#, self.addresses[listener], more.replace("TLS", path_text(&folder)));
+        let text =
+            format!(r#"{{"brokers": "{}", {}}}"#, self.addresses[listener], more.replace("TLS", path_text(&folder)));
         let settings: KafkaSettings = serde_json::from_str(&text).unwrap();
         let admin = Arc::new(Cluster::resolve(&settings, &Files)?).admin()?;
         admin.brokers().map(|_| ())
@@ -51,7 +54,11 @@ impl Secure {
     fn refused(&self, listener: &str, more: &str, code: &str) {
         let start = Instant::now();
         let error = self.connect(listener, more).expect_err("it was accepted");
-        assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some(code)), "{listener} {more}: {error:?}");
+        assert_eq!(
+            (error.kind(), error.code_text()),
+            (Kind::Misconfigured, Some(code)),
+            "{listener} {more}: {error:?}"
+        );
         assert!(error.remedy().is_some_and(|remedy| remedy.contains("kafka.")), "{error:?}");
         assert!(!error.one_line().contains("secret"), "{error:?}");
         assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());

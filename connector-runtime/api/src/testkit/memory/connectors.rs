@@ -18,13 +18,16 @@ use crate::quarantine::{QuarantineEntry, QuarantineReader, RawRow};
 use crate::schema::StreamSchema;
 use crate::sink::{CommitPolicy, Fenced};
 use crate::source::Source;
-use crate::testkit::context::{admit_all, policy};
+use crate::testkit::context::policy;
 use crate::testkit::faults::{FaultyFenced, FaultySource, Place};
 use crate::testkit::rows::table;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
+
+/// Says that a split has no facts yet that a usurper could take over.
+const NOTHING_TO_TAKE: &str = "U0999";
 
 /// Reads a [`MemoryFeed`]; for tests.
 pub struct MemorySourceConnector;
@@ -235,7 +238,14 @@ impl SinkConnector for MemorySinkConnector {
         let usurper = (store.clone(), options.clone(), usurping);
         faults.usurp_with(move || {
             let (store, options, cx) = usurper.clone();
-            Box::pin(async move { MemorySink::fence(store, options, cx)?.open(admit_all()).await.map(drop) })
+            // a stand-in has no configuration of its own: it may take over facts, it must not make the first ones up
+            let admit = Box::new(|stored: Option<&Facts>| stored.cloned().ok_or_else(nothing_to_take));
+            Box::pin(async move {
+                let opened = MemorySink::fence(store, options, cx)?.open(admit).await;
+                opened
+                    .map(drop)
+                    .or_else(|error| if error.code_text() == Some(NOTHING_TO_TAKE) { Ok(()) } else { Err(error) })
+            })
         });
         let fence = async { MemorySink::fence(store, options, cx) };
         let fenced = faults.pass(Place::Fence, fence).await?;
@@ -252,4 +262,8 @@ impl SinkConnector for MemorySinkConnector {
     async fn quarantine(config: Arc<Self::Config>, cx: CheckContext) -> Result<Box<dyn QuarantineReader>> {
         Ok(MemoryWorld::of(&cx.resources).store(&config.store).reader(&cx))
     }
+}
+
+fn nothing_to_take() -> Error {
+    Error::transient("taking over a split failed, it never started").code(NOTHING_TO_TAKE)
 }

@@ -223,7 +223,10 @@ fn the_hash_follows_the_content_and_nothing_else() {
     assert_eq!(original, "e28388162e0e076c");
     let same = [
         PRICES.replace("version: 1\n", "# a comment\nversion:   1 # another\n\n"),
-        PRICES.replace("slo: {freshness: 30s}\nformerly: old-prices\n", "formerly: \"old-prices\"\nslo:\n  freshness: '30s'\n"),
+        PRICES.replace(
+            "slo: {freshness: 30s}\nformerly: old-prices\n",
+            "formerly: \"old-prices\"\nslo:\n  freshness: '30s'\n",
+        ),
         PRICES.replace("{name: supplier.prices, key: [sku]}", "{key: [ sku ], name: supplier.prices}"),
         PRICES.replace('\n', "\r\n"),
         PRICES.replace("rows: 500", "rows: 0x1F4"),

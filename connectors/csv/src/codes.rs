@@ -1,0 +1,230 @@
+//! What the codes of this connector mean, for `unbatch explain`: of its errors, and the reasons of refused rows and parked
+//! files as quarantine shows them.
+
+use unbatch_api::error::CodeEntry;
+
+/// In the order of their codes.
+pub const CODES: &[CodeEntry] = &[
+    (
+        "U0210",
+        "not the place of a folder",
+        "`url` or `after.move_to` is empty, names another machine, or has a scheme that is not built in, such as s3.",
+        "Write a path, absolute or from the pipeline file's folder, or a file: URL such as file:///drops/.",
+    ),
+    (
+        "U0211",
+        "`match` is not a pattern for file names",
+        "`match` is empty, not a glob, or has a slash. It is held against the file name; folders inside the folder are not looked into.",
+        "Write a pattern like prices_*.csv, and put the folder into `url`.",
+    ),
+    (
+        "U0212",
+        "the dialect cannot be",
+        "`delimiter` or `quote` is not one ASCII character, both are the same one, or the encoding is not UTF-8.",
+        "Write one character for each, \"\\t\" for a tab. Convert files of another encoding to UTF-8 before they are delivered.",
+    ),
+    (
+        "U0213",
+        "a declared column cannot be",
+        "A column has no name or one that is taken, an option that says nothing for its type, or a `format` or `zone` that cannot be read.",
+        "Mend or remove the field that the message names. `unbatch connectors csv_drops` shows which option goes with which type.",
+    ),
+    (
+        "U0214",
+        "a limit or period out of range",
+        "`splits`, `poll`, `record_max`, `field_max` or the ending of marker files is outside what can work. As a warning: `stable_for` is zero, so a file may be read while it is still being written.",
+        "Write a value within the range that the message names, or leave the field to its default.",
+    ),
+    (
+        "U0215",
+        "the archive is the folder that is read",
+        "`after.move_to` leads to the folder of `url`, directly or by a link. Archived files would be read again.",
+        "Name another folder, or one inside it.",
+    ),
+    (
+        "U0216",
+        "another pipeline takes the same files away",
+        "A marker file in the folder says that another pipeline deletes or moves files that this one would read too, or the marker cannot be read.",
+        "Give one of the two another folder or `match`, or set `after: keep` in the other one. Remove the marker file if that pipeline is gone for good.",
+    ),
+    (
+        "U0217",
+        "nothing to read",
+        "The folder of `url` is not there. As a warning: it is there, but no file in it matches yet.",
+        "Make the folder, or mend `url` or `match`. A relative `url` starts at the folder of the pipeline file.",
+    ),
+    (
+        "U0220",
+        "work on a file failed",
+        "Listing, reading, moving or copying failed for a reason that may pass, such as a network file system that is away. It is tried again by itself.",
+        "If it stays, look at the cause in the message: the disk, the mount, the limits of the process.",
+    ),
+    (
+        "U0221",
+        "no right to a file or folder",
+        "The worker's user may not read the file or folder, or may not write into the folder although `after` deletes or moves files.",
+        "Give the user these rights, or set `after: keep`, which writes nothing.",
+    ),
+    (
+        "U0222",
+        "a file changed while it was being read",
+        "A file that was partly read was rewritten or is gone, so what was read may not be what it holds. Nothing of the change was committed.",
+        "Restore the file and resume, or set it to `again` (read it as a new one) or `done` (give up the rest) with `unbatch offsets set`. Deliver files by renaming them into the folder, or use `ready_when: {marker: …}`.",
+    ),
+    (
+        "U0223",
+        "the archive knows more than the ledger",
+        "A file stands in the archive although no commit says that it was read. The sink has lost commits: it was restored from a backup or failed over.",
+        "Restore the sink, or move the archived files back under their old names so that they are read again, or `unbatch offsets reset`.",
+    ),
+    (
+        "U0224",
+        "a file or row cannot be read as it is configured",
+        "With `on_bad_file: stop`: a file cannot be read to its end; the message has its reason as a code of its own. Or the header of a half-read file no longer fits the configuration, or a refused row that is read again is no set of columns.",
+        "Mend the file under the same name and resume, change the configuration back, or set `on_bad_file: park`.",
+    ),
+    (
+        "U0225",
+        "the stored progress cannot be read",
+        "A position, a note of an open file or a page of the ledger is not as this connector writes it: another source wrote it, a newer unbatch did, or it is damaged.",
+        "`unbatch offsets get` shows what is stored. Run the version that wrote it, forget the file with `unbatch offsets set`, or begin anew with `unbatch offsets reset`.",
+    ),
+    (
+        "U0226",
+        "not a position of a file",
+        "`offsets set` takes a file's name and `again` or `done`, and `again` only for a file that is open or done.",
+        "Write FILE=again to read it anew, or FILE=done to leave it out. `unbatch offsets get` shows the names.",
+    ),
+    (
+        "bad_bool",
+        "not a boolean",
+        "A column of type bool takes true, t, yes, y, 1 and their opposites, in any case.",
+        "Mend it where the file is written, declare the words that mean NULL in `nulls`, or read the column as string.",
+    ),
+    (
+        "bad_column",
+        "a declared column cannot be decoded",
+        "The declaration of a column does not work for this file. The file was parked.",
+        "`unbatch validate` shows what is wrong with the declaration; then set the file to `again` with `unbatch offsets set`.",
+    ),
+    (
+        "bad_date",
+        "not a date",
+        "A date is written like 2026-11-23 unless the column's `format` says otherwise, and must be in the calendar.",
+        "Set the column's `format`, such as %d.%m.%Y, or mend it where the file is written.",
+    ),
+    (
+        "bad_decimal",
+        "not a decimal of this size",
+        "The field is not a number, or has more digits than the type keeps. Decimals are never rounded. The mark before the fraction is `decimal_mark`; marks between thousands are not read.",
+        "Declare more digits, decimal(12,4) for example, set `decimal_mark: \",\"`, or mend it where the file is written.",
+    ),
+    (
+        "bad_float",
+        "not a floating-point number",
+        "The field is not a number, or one too large for 64 bits. The mark before the fraction is `decimal_mark`.",
+        "Set `decimal_mark: \",\"` if the file has commas, or mend it where the file is written.",
+    ),
+    (
+        "bad_int",
+        "not a whole number of this size",
+        "The field has something other than digits and a sign, or is too large for int32 or int64.",
+        "Declare int64 or decimal, or mend it where the file is written.",
+    ),
+    (
+        "bad_quote",
+        "text after a closing quote",
+        "Something other than a delimiter or a line break follows a closing quote. A quote inside a quoted field is written twice.",
+        "Double the quotes inside fields where the file is written, or set `dialect.quote` to the character that is used.",
+    ),
+    (
+        "bad_timestamp",
+        "not a timestamp",
+        "A timestamp is written like 2026-11-23T07:30:52Z unless the column's `format` says otherwise. More digits than microseconds are refused unless they are zero.",
+        "Set the column's `format`, and `zone` if the times carry none, or mend it where the file is written.",
+    ),
+    (
+        "compressed",
+        "the file is compressed",
+        "The file begins like gzip, zstd or zip. Only plain files are read so far. It was parked.",
+        "Unpack it, and deliver it under a name that `match` takes.",
+    ),
+    (
+        "field_too_large",
+        "a field longer than field_max",
+        "A field of a declared or found column has more bytes than `field_max` allows.",
+        "Raise `field_max` if such fields are meant; otherwise a quote is missing in the row.",
+    ),
+    (
+        "header_bad_quote",
+        "the header has text after a closing quote",
+        "Something other than a delimiter follows a closing quote in the first record. The file was parked.",
+        "Mend the header, and check `dialect.quote` and `dialect.delimiter`.",
+    ),
+    (
+        "header_blank_column",
+        "a column without a name",
+        "The header has an empty field, as a delimiter at the end of the line makes one. The file was parked.",
+        "Give each column a name, or take the delimiter at the end away.",
+    ),
+    (
+        "header_duplicate_column",
+        "a column twice in the header",
+        "Two columns have the same name, so it cannot be told which one is meant. The file was parked.",
+        "Rename one of them where the file is written.",
+    ),
+    (
+        "header_missing_column",
+        "a declared column is not in the header",
+        "Every column in `columns` must be in the file, by the same name and case. A wrong `dialect.delimiter` makes one column of them all. The file was parked.",
+        "Mend the file or the list of columns. With `dialect.header: none` columns are found by position.",
+    ),
+    (
+        "invalid_encoding",
+        "not UTF-8",
+        "The row, the header or the whole file is not UTF-8 text; for a row it is refused, otherwise the file was parked.",
+        "Convert the files to UTF-8 where they are written, or with iconv before they are delivered.",
+    ),
+    (
+        "missing_required",
+        "a required column is empty",
+        "The column is declared `required`, and the field is empty or one of the words that mean NULL.",
+        "Fill it where the file is written, or remove `required`.",
+    ),
+    (
+        "record_too_large",
+        "a record of a file has no end",
+        "No record ends within `record_max`. As a rule a closing quote is missing, so that the rest of the file looks like one field. The file was parked.",
+        "Look for the quote at the line that the entry names. Raise `record_max` if such records are meant.",
+    ),
+    (
+        "too_few_fields",
+        "a row with too few fields",
+        "The row has fewer fields than the header, or than the first row and the declared columns without one.",
+        "Mend it where the file is written; check `dialect.delimiter` if every row is refused.",
+    ),
+    (
+        "too_many_fields",
+        "a row with too many fields",
+        "The row has more fields than the header. As a rule a field holds a delimiter and is not quoted.",
+        "Quote such fields where the file is written; check `dialect.delimiter` if every row is refused.",
+    ),
+    (
+        "too_many_rejected",
+        "too many rows of a file were refused",
+        "More rows of one file were refused than `stop_after` allows, so it is taken for another kind of file and was parked.",
+        "Look at the refused rows with `unbatch quarantine list`. Mend the file or the columns, or raise `on_error.quarantine.stop_after`.",
+    ),
+    (
+        "truncated_in_quotes",
+        "the file ends inside a quoted field",
+        "A closing quote is missing, or the file was delivered only in part. It was parked; whole rows before that place were taken.",
+        "Deliver the file again, whole. Rename files into the folder or use `ready_when: {marker: …}`, so that none is read half written.",
+    ),
+    (
+        "zero_byte",
+        "a zero byte in a row",
+        "Text has no zero bytes. They come from a damaged file, a file with a hole in it, or another encoding.",
+        "Deliver the file again; convert it to UTF-8 if it is UTF-16.",
+    ),
+];

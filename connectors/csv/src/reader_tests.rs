@@ -1,0 +1,133 @@
+use super::*;
+use proptest::prelude::*;
+use std::io::Cursor;
+use unbatch_api::testkit::rows::row_texts;
+
+/// Everything a reader gives: rows and refused rows with their places, how it ended, and its digest.
+#[derive(Debug, PartialEq)]
+struct All {
+    rows: Vec<String>,
+    refused: Vec<String>,
+    end: Option<&'static str>,
+    digest: String,
+}
+
+fn config(header: &str) -> Arc<CsvDropsConfig> {
+    let text = format!(r#"{{"url": "x", "match": "*", "dialect": {{"header": "{header}"}}, "columns": []}}"#);
+    Arc::new(serde_json::from_str(&text).unwrap())
+}
+
+fn reader(data: &[u8], header: &str, portion: Portion) -> FileReader<Cursor<Vec<u8>>> {
+    FileReader::new(Cursor::new(data.to_vec()), config(header), StopAfter::default(), portion)
+}
+
+/// A place after a piece, and how many rows of each kind came before it.
+struct Stop {
+    place: Place,
+    digest: ContentDigest,
+    rejected: u64,
+    rows: usize,
+    refused: usize,
+}
+
+/// Reads to the end.
+fn read(mut reader: FileReader<Cursor<Vec<u8>>>) -> (All, Vec<Stop>) {
+    let mut stops = Vec::new();
+    let mut all = All { rows: vec![], refused: vec![], end: None, digest: String::new() };
+    loop {
+        let step = reader.step().unwrap();
+        let (rows, bad, is_end) = match step {
+            Step::Rows(rows) => (Some(rows), None, false),
+            Step::Bad(rows, bad) => (rows, Some(bad), true),
+            Step::End => (None, None, true),
+        };
+        if let Some(rows) = rows {
+            let places = rows.lines.iter().zip(&rows.bytes);
+            all.rows.extend(row_texts(&rows.rows).iter().zip(places).map(|(text, place)| format!("{place:?} {text}")));
+            all.refused.extend(rows.refused.iter().map(|r| format!("{r:?}")));
+        }
+        all.end = bad.map(|b| b.code);
+        if is_end {
+            all.digest = reader.read_out().unwrap();
+            return (all, stops);
+        }
+        stops.push(Stop {
+            place: reader.place(),
+            digest: reader.digest().clone(),
+            rejected: reader.rejected(),
+            rows: all.rows.len(),
+            refused: all.refused.len(),
+        });
+    }
+}
+
+const WHOLE: Portion = Portion { rows: 100_000, bytes: PIECE_BYTES };
+
+/// Several buffers of records that begin anywhere in them.
+fn large() -> Vec<u8> {
+    let mut text = b"id,text\r\n".to_vec();
+    for n in 0..60_000 {
+        let line = match n % 7 {
+            0 => format!("{n},\"two\nlines, \"\"{n}\"\"\"\r\n"),
+            1 => format!("{n},\r\n"),
+            _ => format!("{n},{}\r\n", "x".repeat(n % 97)),
+        };
+        text.extend_from_slice(line.as_bytes());
+    }
+    text
+}
+
+#[test]
+fn a_file_of_many_buffers_is_what_the_csv_crate_reads() {
+    let data = large();
+    assert!(data.len() > 2 * PIECE_BYTES);
+    let mut theirs = csv::Reader::from_reader(&data[..]);
+    let theirs: Vec<String> = theirs
+        .records()
+        .map(|r| {
+            let record = r.unwrap();
+            let at = record.position().unwrap();
+            let text = if record[1].is_empty() { "∅" } else { &record[1] };
+            format!("({}, {}) {}|{text}", at.line(), at.byte(), &record[0])
+        })
+        .collect();
+    let (ours, _) = read(reader(&data, "present", WHOLE));
+    let at = ours.rows.iter().zip(&theirs).position(|(a, b)| place_of(a).1 != place_of(b).1);
+    assert_eq!((ours.rows.len(), at), (theirs.len(), None));
+    let mut digest = ContentDigest::new();
+    digest.update(&data);
+    assert_eq!((ours.digest, ours.end), (digest.so_far(), None));
+}
+
+/// The csv crate gives the place before a record's CRLF is complete, so only cells are compared with it.
+fn place_of(row: &str) -> (&str, &str) {
+    row.split_once(") ").unwrap()
+}
+
+/// Bytes that are dense in what matters, with a header of two columns in front.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let byte =
+        prop_oneof![Just(b'"'), Just(b','), Just(b','), Just(b'\n'), Just(b'\n'), Just(b'\r'), Just(b'a'), any::<u8>()];
+    proptest::collection::vec(byte, 0..150).prop_map(|bytes| [b"k,v\n", &bytes[..]].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn the_size_of_pieces_does_not_matter_and_every_place_is_one_to_go_on(
+        data in hostile(), rows in 1..6usize, bytes in 1..64usize, header in prop_oneof![Just("present"), Just("none")],
+    ) {
+        let (whole, _) = read(reader(&data, header, WHOLE));
+        let (pieces, stops) = read(reader(&data, header, Portion { rows, bytes }));
+        prop_assert_eq!(&pieces, &whole);
+        for stop in stops {
+            let mut again = reader(&data, header, Portion { rows, bytes });
+            prop_assert!(again.resume(stop.place, stop.digest, stop.rejected).unwrap().is_none());
+            let (rest, _) = read(again);
+            prop_assert_eq!(&rest.rows[..], &whole.rows[stop.rows..]);
+            prop_assert_eq!(&rest.refused[..], &whole.refused[stop.refused..]);
+            prop_assert_eq!((rest.end, rest.digest), (whole.end, whole.digest.clone()));
+        }
+    }
+}
