@@ -110,7 +110,7 @@ pub struct Problem {
     /// Where in the connector's node: `columns[2].format`; empty: the node itself.
     pub path: String,
     pub severity: Severity,
-    /// Documented code, `U0200` and above for connectors.
+    /// Documented code: `U0200` and above for connectors of this tree, `U0800` to `U0899` for those built elsewhere.
     pub code: &'static str,
     pub message: String,
     /// The remedy.

@@ -1,13 +1,14 @@
-//! What stands under `source: {csv_drops: …}` in a pipeline file. The reference and the JSON Schema come from here.
+//! What stands under `source: {csv_drops: …}` in a pipeline file. The reference and the JSON Schema come from here; the types
+//! can be written too, since that is how the schema shows their defaults.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use unbatch_api::ColumnType;
 use unbatch_api::config::{Period, Size};
 
 /// Files with separated values that are dropped into a folder; each row of each file exactly once.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvDropsConfig {
     /// The folder: a path or a `file:` URL. A relative one starts at the folder of the pipeline file. Folders inside it are
@@ -64,7 +65,7 @@ pub struct CsvDropsConfig {
 }
 
 /// When a file counts as completely written.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadyWhen {
     /// Size and modification time did not change for this long, by our own clock. A guess: a writer may pause for longer.
@@ -81,7 +82,7 @@ impl Default for ReadyWhen {
 }
 
 /// What happens to a file once its rows are committed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum After {
     /// It stays. Nothing is ever written into the folder.
@@ -94,7 +95,7 @@ pub enum After {
 }
 
 /// How the files are written.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dialect {
     /// One ASCII character between fields.
@@ -122,7 +123,7 @@ impl Default for Dialect {
 }
 
 /// Whether the first record names the columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Header {
     /// Columns are found by name; their order in the file does not matter.
@@ -133,7 +134,7 @@ pub enum Header {
 }
 
 /// One declared column.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
     /// Its name in the header; without a header, its name.
@@ -144,10 +145,10 @@ pub struct Column {
     #[serde(default)]
     pub required: bool,
     /// How dates or times are written, in the notation of strftime: `%d.%m.%Y`. Default: ISO 8601.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// The zone of times that carry none: `UTC` (default) or a fixed offset such as `+01:00`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// What stands before the fraction of a decimal or float.
     #[serde(default)]
@@ -158,7 +159,7 @@ pub struct Column {
 }
 
 /// What stands before the fraction of a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum DecimalMark {
     #[default]
     #[serde(rename = ".")]
@@ -167,7 +168,7 @@ pub enum DecimalMark {
     Comma,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBadFile {
     /// Set it aside as failed with the reason; the next files go on.
@@ -177,7 +178,7 @@ pub enum OnBadFile {
     Stop,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Redelivered {
     /// It is not read again; status shows a duplicate.
@@ -187,7 +188,7 @@ pub enum Redelivered {
     Load,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
     /// Name and content.
@@ -197,7 +198,7 @@ pub enum Identity {
     Delivery,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnGrowth {
     /// Say so in status; the appended rows are not read.
@@ -207,7 +208,7 @@ pub enum OnGrowth {
     Continue,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileOrder {
     /// By name; a file that is ready waits a bounded while for one with a smaller name that is still being written.

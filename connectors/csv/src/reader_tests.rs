@@ -108,11 +108,11 @@ fn place_of(row: &str) -> (&str, &str) {
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let byte =
         prop_oneof![Just(b'"'), Just(b','), Just(b','), Just(b'\n'), Just(b'\n'), Just(b'\r'), Just(b'a'), any::<u8>()];
-    proptest::collection::vec(byte, 0..150).prop_map(|bytes| [b"k,v\n", &bytes[..]].concat())
+    proptest::collection::vec(byte, 0..100).prop_map(|bytes| [b"k,v\n", &bytes[..]].concat())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn the_size_of_pieces_does_not_matter_and_every_place_is_one_to_go_on(
@@ -121,7 +121,7 @@ proptest! {
         let (whole, _) = read(reader(&data, header, WHOLE));
         let (pieces, stops) = read(reader(&data, header, Portion { rows, bytes }));
         prop_assert_eq!(&pieces, &whole);
-        for stop in stops {
+        for stop in stops.into_iter().step_by(3) {
             let mut again = reader(&data, header, Portion { rows, bytes });
             prop_assert!(again.resume(stop.place, stop.digest, stop.rejected).unwrap().is_none());
             let (rest, _) = read(again);

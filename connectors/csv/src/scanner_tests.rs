@@ -145,7 +145,7 @@ fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn what_was_written_is_read(rows in table(), piece in 1..300usize, ends in prop_oneof![Just("\n"), Just("\r\n"), Just("\r")]) {

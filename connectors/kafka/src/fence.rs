@@ -160,6 +160,7 @@ fn writer(cx: &SinkContext, plan: Plan, transactions: Transactions, place: Place
         place,
         split: cx.place.split.clone(),
         ownership: cx.ownership.clone(),
+        reports: cx.reports.clone(),
         stored: state.facts.clone(),
         last: state.last.clone(),
         begun: None,

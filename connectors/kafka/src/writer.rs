@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use unbatch_api::{Error, Facts, NoteKey, Ownership, Receipt, Result, SplitId, failpoint};
+use unbatch_api::{Error, Facts, NoteKey, Ownership, Receipt, Reports, Result, SplitId, failpoint};
 use unbatch_kafka_client::is_fenced;
 
 /// How long the client may stay silent when there is nothing to do.
@@ -81,6 +81,7 @@ pub(crate) struct Writer {
     pub place: Place,
     pub split: SplitId,
     pub ownership: Arc<dyn Ownership>,
+    pub reports: Reports,
     /// What this owner stored last.
     pub stored: Facts,
     /// Offsets of the last epoch that had rows.
@@ -243,6 +244,7 @@ impl Writer {
     /// under way, and would commit part of the next transaction. A new producer raises the epoch, so that it comes to
     /// nothing; then the state must say what we think it says.
     fn renew(&mut self, took: Duration) -> Result<(), WriteError> {
+        self.reports.add("late_commits_total", 1);
         tracing::info!(split = %self.split, took_ms = took.as_millis() as u64, "a commit was late, making a new producer");
         self.transactions = self.plan.connect()?;
         if !self.ownership.is_ours(&self.split) {

@@ -17,7 +17,9 @@ use unbatch_test_harness::{ApiKey, Fault, Rule, wait_until_async};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k1_a_late_commit_request_commits_nothing_of_the_next_epoch() {
     let Some(world) = World::start("k1_a_late_commit_request_commits_nothing_of_the_next_epoch") else { return };
-    let mut owner = world.open().await.unwrap();
+    let cx = world.context();
+    let reports = cx.reports.clone();
+    let mut owner = world.open_with(world.config(""), cx).await.unwrap();
     let held = world.proxy.once(ApiKey::EndTxn, Fault::HoldAndCut);
     owner.commit(3).await.unwrap();
     assert_eq!(held.struck(), 1, "the commit request was not held");
@@ -34,6 +36,7 @@ async fn k1_a_late_commit_request_commits_nothing_of_the_next_epoch() {
     });
     seal.await.unwrap().unwrap();
     assert_eq!(world.ids(), [0, 1, 2, 3, 4, 5]);
+    assert!(reports.numbers()["late_commits_total"] >= 1);
     drop(owner);
     assert_eq!(world.open().await.unwrap().at(), 6);
 }

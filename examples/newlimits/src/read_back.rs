@@ -1,4 +1,4 @@
-//! Reads what `unbatch topics read --json` and `unbatch quarantine list --json` print, one JSON object a line.
+//! Reads what `unbatch topics read --json` and `unbatch quarantine list --json` print, and the same as one JSON object a line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -27,14 +27,22 @@ pub fn read_rejections(path: &Path) -> Result<impl Iterator<Item = Result<Reject
     })
 }
 
-fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Value>> + use<>> {
+/// The objects of a file: one a line, or those of the answer `{"command": …, "result": {"records" or "entries": […]}}`.
+fn lines(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Value>>>> {
     let path = path.to_path_buf();
-    let file = File::open(&path).map_err(|error| Error::at("opening", &path, error))?;
-    let lines = BufReader::new(file).lines();
-    Ok(lines.filter(|line| !matches!(line, Ok(line) if line.trim().is_empty())).map(move |line| {
+    let open = || File::open(&path).map(BufReader::new).map_err(|error| Error::at("opening", &path, error));
+    if let Ok(Value::Object(answer)) = serde_json::from_reader(open()?)
+        && answer.contains_key("command")
+    {
+        let result = &answer["result"];
+        let found = result["records"].as_array().or_else(|| result["entries"].as_array()).cloned().unwrap_or_default();
+        return Ok(Box::new(found.into_iter().map(Ok)));
+    }
+    let lines = open()?.lines();
+    Ok(Box::new(lines.filter(|line| !matches!(line, Ok(line) if line.trim().is_empty())).map(move |line| {
         let line = line.map_err(|error| Error::at("reading", &path, error))?;
         serde_json::from_str(&line).map_err(|error| Error::at("parsing a line of", &path, error))
-    }))
+    })))
 }
 
 fn to_record(line: &Value) -> Record {

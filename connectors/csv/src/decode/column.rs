@@ -66,9 +66,10 @@ pub struct Cells<'a> {
 }
 
 impl Cells<'_> {
+    /// The fields of one column, row by row.
     #[inline]
     fn fields(&self, field: usize) -> impl Iterator<Item = Field> {
-        self.block.fields[field.min(self.block.fields.len())..].iter().step_by(self.width).copied()
+        self.block.fields.chunks_exact(self.width).map(move |record| record[field])
     }
     fn rows(&self) -> usize {
         self.block.records.len()

@@ -102,15 +102,15 @@ pub fn float(text: &[u8], mark: u8) -> Option<f64> {
 /// true, t, yes, y, 1 and their opposites, in any case.
 #[inline]
 pub fn truth(text: &[u8]) -> Option<bool> {
-    const TRUE: [&[u8]; 5] = [b"true", b"t", b"1", b"yes", b"y"];
-    const FALSE: [&[u8]; 5] = [b"false", b"f", b"0", b"no", b"n"];
-    let is_one_of = |words: [&[u8]; 5]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
-    if is_one_of(TRUE) {
-        Some(true)
-    } else if is_one_of(FALSE) {
-        Some(false)
-    } else {
-        None
+    let is = |word: &[u8]| text.eq_ignore_ascii_case(word);
+    match text {
+        [b't' | b'T' | b'y' | b'Y' | b'1'] => Some(true),
+        [b'f' | b'F' | b'n' | b'N' | b'0'] => Some(false),
+        [_, _] => is(b"no").then_some(false),
+        [_, _, _] => is(b"yes").then_some(true),
+        [_, _, _, _] => is(b"true").then_some(true),
+        [_, _, _, _, _] => is(b"false").then_some(false),
+        _ => None,
     }
 }
 

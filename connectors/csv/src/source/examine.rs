@@ -2,6 +2,7 @@
 
 use super::feed::{Feed, Halt};
 use super::file::Start;
+use super::told::Word;
 use crate::config::{Identity, OnGrowth, Redelivered};
 use crate::digest::ContentDigest;
 use crate::file_stat::FileStat;
@@ -55,28 +56,20 @@ impl Feed {
     pub(super) fn take(&mut self, name: &str, stat: FileStat) -> Result<(), Halt> {
         match self.examine(name, stat)? {
             Verdict::Read(start) => self.read(name, stat, start),
-            Verdict::SameFile(seq) => self.record_stat(name, seq, stat),
+            Verdict::SameFile(seq) => self.record_stat(name, seq, stat, vec![]),
             Verdict::Duplicate(seq) => {
-                self.reports.add("files_duplicate_total", 1);
-                self.reports.notice(
-                    "duplicate",
-                    name,
-                    "was delivered again with the same content and is not read again",
-                );
-                self.record_stat(name, seq, stat)
+                let message = "was delivered again with the same content and is not read again";
+                let subject = name.to_owned();
+                let notice = Word::Notice { code: "duplicate", subject, message };
+                self.record_stat(name, seq, stat, vec![Word::Count("files_duplicate_total", 1), notice])
             }
             Verdict::MarkedDone(seq, digest) => {
                 let change = self.shared.ledger.change(name, seq, |e| {
                     (e.stat, e.digest, e.outcome) = (stat, digest, Outcome::Skipped);
                 })?;
-                self.give_note(change)
+                self.give_note(change, vec![])
             }
-            Verdict::GrownUnread(digest) => {
-                self.reports.add("files_grown_total", 1);
-                let message = "grew after it was read; what was appended is not read (on_growth: continue reads it)";
-                self.reports.notice("grown", name, message);
-                self.record_growth(name, stat, digest)
-            }
+            Verdict::GrownUnread(digest) => self.record_growth(name, stat, digest),
             Verdict::NotNow => Ok(()),
         }
     }
@@ -142,9 +135,9 @@ impl Feed {
         Ok(Verdict::Read(Start::Grown { place, prefix: from.digest.clone(), rejected: from.rejected }))
     }
 
-    fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat) -> Result<(), Halt> {
+    fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat, words: Vec<Word>) -> Result<(), Halt> {
         let change = self.shared.ledger.change(name, seq, |e| e.stat = stat)?;
-        self.give_note(change)
+        self.give_note(change, words)
     }
 
     /// One entry for each path says that it grew, however often it does.
@@ -169,14 +162,16 @@ impl Feed {
                 Some(self.shared.ledger.add(entry)?)
             }
         };
-        self.give_note(change)
+        let message = "grew after it was read; what was appended is not read (on_growth: continue reads it)";
+        let notice = Word::Notice { code: "grown", subject: name.to_owned(), message };
+        self.give_note(change, vec![Word::Count("files_grown_total", 1), notice])
     }
 
     /// A batch without rows that carries a change of the ledger.
-    fn give_note(&mut self, change: Option<(NoteKey, Bytes)>) -> Result<(), Halt> {
+    fn give_note(&mut self, change: Option<(NoteKey, Bytes)>, words: Vec<Word>) -> Result<(), Halt> {
         let Some((key, bytes)) = change else { return Ok(()) };
         let batch = self.empty_batch(Advance::default().note(key, Some(bytes)));
-        self.give(batch)
+        self.give(batch, words)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Fed;
 use super::expect::Expectations;
 use super::stop::Stop;
+use super::told::{Given, Word};
 use crate::config::{CsvDropsConfig, FileOrder};
 use crate::decode;
 use crate::file_stat::{FileStat, host_id};
@@ -208,10 +209,10 @@ impl Feed {
         }
     }
 
-    /// Hands on a batch; waits while the sink is behind.
-    pub(super) fn give(&mut self, batch: Batch) -> Result<(), Halt> {
+    /// Hands on a batch and what is to be said with it; waits while the sink is behind.
+    pub(super) fn give(&mut self, batch: Batch, words: Vec<Word>) -> Result<(), Halt> {
         self.given += 1;
-        self.shared.sender.blocking_send(Ok(Some(batch))).map_err(|_| Halt::Stopped)
+        self.shared.sender.blocking_send(Ok(Some(Given { batch, words }))).map_err(|_| Halt::Stopped)
     }
 
     pub(super) fn go_on(&self) -> Result<(), Halt> {

@@ -2,6 +2,7 @@
 
 use super::expect::changed;
 use super::feed::{Feed, Halt};
+use super::told::Word;
 use crate::config::OnBadFile;
 use crate::digest::{ContentDigest, id_of};
 use crate::file_stat::FileStat;
@@ -151,7 +152,7 @@ impl Feed {
             .note(open_key(&reading.id), Some(held.note.encode()?));
         reading.has_note = true;
         let batch = self.batch(&reading.name, Some(reading.stat.mtime), held.rows, advance);
-        self.give(batch)
+        self.give(batch, vec![])
     }
 
     /// The last batch of a file: its last rows, and its entry in the ledger.
@@ -177,15 +178,18 @@ impl Feed {
             Some(rows) => self.batch(&reading.name, Some(reading.stat.mtime), rows, advance),
             None => self.empty_batch(advance),
         };
+        let mut words = vec![];
         if let Some(bad) = bad {
-            self.reports.add("files_failed_total", 1);
-            self.reports.parked(&reading.name, &format!("line {}: {} ({})", bad.at.line, bad.message, bad.code));
+            let message = format!("line {}: {} ({})", bad.at.line, bad.message, bad.code);
+            words.push(Word::Count("files_failed_total", 1));
+            words.push(Word::Parked { subject: reading.name.to_string(), message });
             batch.rejected.push(self.parked_entry(&reading.name, bad));
         } else {
-            self.reports.add("files_loaded_total", 1);
+            words.push(Word::Count("files_loaded_total", 1));
         }
-        self.reports.add("bytes_read_total", reading.stat.size as i64 - reading.began_at.unwrap_or_default() as i64);
-        self.give(batch)
+        let bytes = reading.stat.size - reading.began_at.unwrap_or_default().min(reading.stat.size);
+        words.push(Word::Count("bytes_read_total", bytes as i64));
+        self.give(batch, words)
     }
 
     fn record(
@@ -236,7 +240,6 @@ impl Feed {
 
     /// `mtime`, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
     fn batch(&self, name: &Arc<str>, mtime: Option<i64>, rows: Rows, advance: Advance) -> Batch {
-        self.reports.add("rows_read_total", (rows.rows.num_rows() + rows.refused.len()) as i64);
         let source_time = mtime.map(|nanos| {
             let times = TimestampMicrosecondArray::from_value(nanos.div_euclid(1_000), rows.rows.num_rows());
             Arc::new(times.with_timezone("UTC")) as ArrayRef

@@ -6,6 +6,7 @@ mod feed;
 mod file;
 mod resume;
 mod stop;
+mod told;
 
 use crate::config::CsvDropsConfig;
 use crate::folder::{self, Names};
@@ -20,14 +21,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use stop::Stop;
 use tokio::sync::mpsc;
+use told::Given;
 use unbatch_api::names::SplitIndex;
-use unbatch_api::{Advance, Batch, Checkpoint, Error, Result, Source, SourceContext, async_trait};
+use unbatch_api::{Advance, Batch, Checkpoint, Error, Reports, Result, Source, SourceContext, async_trait};
 
 /// Decoded batches that wait for the sink; with the one being made and the one held back, at most four are in memory.
 const BATCHES_WAITING_MAX: usize = 2;
 
 /// What the thread hands over; `None` is the end of a bounded input.
-type Fed = Result<Option<Batch>>;
+type Fed = Result<Option<Given>>;
 
 pub struct CsvSource {
     batches: mpsc::Receiver<Fed>,
@@ -37,6 +39,7 @@ pub struct CsvSource {
     releaser: Option<Arc<Mutex<Releaser>>>,
     folder: PathBuf,
     names: Names,
+    reports: Reports,
 }
 
 impl CsvSource {
@@ -80,6 +83,7 @@ impl CsvSource {
             releaser: releaser.clone(),
             folder: folder.clone(),
             names: names.clone(),
+            reports: cx.reports.clone(),
         };
         let feed = Feed::new(
             config,
@@ -106,7 +110,8 @@ impl Source for CsvSource {
                 self.ended = true;
                 Ok(None)
             }
-            Some(fed) => fed,
+            Some(Ok(Some(given))) => Ok(Some(given.say(&self.reports))),
+            Some(Err(error)) => Err(error),
             None => Err(Error::bug("reading files failed: the thread that reads them is gone").code("U0901")),
         }
     }

@@ -24,9 +24,10 @@ pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     if old.has_ended() {
         return round.ended_by_itself(old);
     }
+    let was_open = old.is_open();
     old.signal(Signal::Stop);
     round.note(format!("SIGSTOP to {} at: {moment}, which {}", old.name(), if came { "came" } else { "did not come" }));
-    if old.is_open() && round.transaction_timeout() <= TIMEOUT_WAITED && round.rng.random_bool(0.4) {
+    if was_open && round.transaction_timeout() <= TIMEOUT_WAITED && round.rng.random_bool(0.4) {
         return outlives_its_transaction(round, old);
     }
     let mut new = round.start(Start::default());
@@ -34,6 +35,11 @@ pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     drop_some(round, 1)?;
     let moment = Moment::draw(&mut round.rng, &new);
     moment.wait(round, &mut new);
+    if !was_open {
+        old.signal(Signal::Continue);
+        round.note(format!("SIGCONT to {}, which had not opened when the other did", old.name()));
+        return either_wins(round, old, new);
+    }
     let ends_first = round.rng.random_bool(0.3);
     if ends_first {
         round.stop(new)?;
@@ -48,6 +54,19 @@ pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     round.drops.drop_files(usize::MAX)?;
     round.recovered(&mut new)?;
     round.stop(new)
+}
+
+/// Who was stopped in the middle of its opening may open after the other, and is the newer one then.
+fn either_wins(round: &mut Round<'_>, old: Owner, mut new: Owner) -> Outcome<()> {
+    drop_some(round, 0)?;
+    Moment::Quiet.wait(round, &mut new);
+    for mut owner in [old, new] {
+        match owner.has_ended() {
+            true => round.ended(owner)?.must_be_fenced()?,
+            false => round.kill(owner)?,
+        }
+    }
+    Ok(())
 }
 
 /// Rule K2: the broker ended its transaction and nobody took over. What it is told then is what a fenced owner is told, but

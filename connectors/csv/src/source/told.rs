@@ -1,0 +1,33 @@
+//! What status hears of a batch. It is said when the batch is handed on and not when it is made, so that batches which are read
+//! ahead and then dropped were never counted.
+
+use unbatch_api::{Batch, Reports};
+
+/// A batch and what is to be said with it.
+pub struct Given {
+    pub batch: Batch,
+    pub words: Vec<Word>,
+}
+
+pub enum Word {
+    Count(&'static str, i64),
+    Notice { code: &'static str, subject: String, message: &'static str },
+    Parked { subject: String, message: String },
+}
+
+impl Given {
+    pub fn say(self, reports: &Reports) -> Batch {
+        let rows = self.batch.rows_read();
+        if rows > 0 {
+            reports.add("rows_read_total", rows as i64);
+        }
+        for word in self.words {
+            match word {
+                Word::Count(name, by) => reports.add(name, by),
+                Word::Notice { code, subject, message } => reports.notice(code, &subject, message),
+                Word::Parked { subject, message } => reports.parked(&subject, &message),
+            }
+        }
+        self.batch
+    }
+}
