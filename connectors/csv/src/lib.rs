@@ -1,7 +1,7 @@
 //! CSV files dropped into a folder, each row of each file exactly once.
 //!
 //! [`CsvDrops`] is the connector. A thread lists the folder, waits until files are complete, finds records in their bytes
-//! ([`scanner`]) and decodes them column by column into Arrow; which files are done is kept in a ledger that is committed with
+//! (`scanner`) and decodes them column by column into Arrow; which files are done is kept in a ledger that is committed with
 //! the rows. What happens to files that are late, repeated, rewritten, grown or broken stands in the README.
 
 mod archive;
@@ -22,7 +22,7 @@ mod reader;
 mod rejects;
 mod release;
 mod replay;
-pub mod scanner;
+mod scanner;
 mod source;
 mod validate;
 

@@ -41,10 +41,6 @@ impl Field {
         self.len & DOUBLED != 0
     }
     #[inline]
-    pub fn is_empty(self) -> bool {
-        self.len & LEN == 0
-    }
-    #[inline]
     pub fn len(self) -> usize {
         (self.len & LEN) as usize
     }

@@ -38,7 +38,7 @@ async fn f1_files_come_in_name_order_and_rows_in_file_order() {
 #[tokio::test]
 async fn f1_a_ready_file_waits_for_a_smaller_name_that_is_being_written() {
     // the wait is ten times this, so that a slow machine does not end it
-    let drops = Drops::new().with("ready_when", json!({"stable_for": "400ms"}));
+    let drops = Drops::new().with("ready_when", json!({"stable_for": "1500ms"}));
     drops.deliver("b.csv", numbered(10..12));
     std::fs::write(drops.path("a.csv"), "id,text\n").unwrap();
     let mut run = drops.open(Bound::Continuous).await;
@@ -173,11 +173,11 @@ async fn file_unsettled_waits_for_its_marker() {
 
 #[tokio::test]
 async fn file_unsettled_is_not_read_while_it_grows() {
-    let drops = Drops::new().with("ready_when", json!({"stable_for": "1s"}));
+    let drops = Drops::new().with("ready_when", json!({"stable_for": "2s"}));
     drops.deliver("a.csv", numbered(0..1));
     let mut run = drops.open(Bound::Continuous).await;
     for n in 1..8 {
-        assert!(run.is_quiet(Duration::from_millis(200)).await, "{:?}", run.rows);
+        assert!(run.is_quiet(Duration::from_millis(100)).await, "{:?}", run.rows);
         drops.append("a.csv", &format!("{n},row-{n}\n"));
     }
     run.read_rows(8).await.unwrap();

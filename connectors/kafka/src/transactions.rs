@@ -22,6 +22,10 @@ pub(crate) const LATE_COMMIT: Duration = Duration::from_millis(RETRY_BACKOFF.as_
 const INIT: Duration = Duration::from_secs(60);
 /// One attempt of that, after which the client's own messages are looked at.
 const INIT_ATTEMPT: Duration = Duration::from_secs(2);
+/// Of so many looks at what is under way, one tells the client to hurry.
+const FLUSH_EVERY: u32 = 8;
+/// Ending the transaction of a sink that was dropped: for what is on its way, and for the request.
+const GIVE_UP: Duration = Duration::from_secs(5);
 /// Records handed over between two looks at the delivery reports.
 const POLL_EVERY: usize = 1024;
 
@@ -64,7 +68,7 @@ impl Plan {
         let asked: Option<usize> = self.cluster.property("batch.size").and_then(|size| size.parse().ok());
         config.set("batch.size", asked.unwrap_or(usize::MAX).min(self.batch_bytes).to_string());
         if self.cluster.property("linger.ms").is_none() {
-            config.set("linger.ms", "2");
+            config.set("linger.ms", "5");
         }
         if self.cluster.property("socket.timeout.ms").is_none() {
             // librdkafka wants at most transaction.timeout.ms + 100.
@@ -181,14 +185,14 @@ impl Transactions {
     /// polls in steps of that.
     pub fn drain(&self) -> Result<(), Refusal> {
         let deadline = Instant::now() + self.timeout;
-        loop {
+        for round in 0_u32.. {
             self.producer.poll(Duration::ZERO);
             if let Some(refusal) = self.deliveries.failed() {
                 return Err(self.fatal().unwrap_or(refusal));
             }
             let waiting = self.producer.in_flight_count();
             if waiting == 0 {
-                return Ok(());
+                break;
             }
             if let Some(fatal) = self.fatal() {
                 return Err(fatal);
@@ -199,9 +203,15 @@ impl Transactions {
                     text: format!("{waiting} records not acknowledged"),
                 });
             }
-            // Also tells the client not to linger; sleeps at most a millisecond, so that nothing spins.
-            flush_briefly(&self.producer, Duration::from_millis(1));
+            // Both sleep at most a millisecond. The first tells the client not to linger; not each time, since its own threads
+            // spin while that is said.
+            if round % FLUSH_EVERY == 0 {
+                flush_briefly(&self.producer, Duration::from_millis(1));
+            } else {
+                self.producer.poll(Duration::from_millis(1));
+            }
         }
+        Ok(())
     }
 
     /// Commits what was drained; returns how long that took. Whether it took place is unknown after an error.
@@ -213,7 +223,13 @@ impl Transactions {
 
     /// Ends an open transaction so that readers need not wait for its time-out. The producer is of no use afterwards.
     pub fn give_up(self) {
-        if let Err(e) = self.producer.abort_transaction(Duration::from_secs(2)) {
+        // Aborting waits for delivery reports, and nobody would take them while it does.
+        let deadline = Instant::now() + GIVE_UP;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            flush_briefly(&self.producer, Duration::from_millis(1));
+            self.producer.poll(Duration::ZERO);
+        }
+        if let Err(e) = self.producer.abort_transaction(GIVE_UP) {
             tracing::debug!(error = %e, "aborting a transaction failed, the broker ends it");
         }
     }

@@ -19,6 +19,10 @@ use unbatch_kafka_client::is_fenced;
 
 /// How long the client may stay silent when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(1);
+/// A newer owner fences first and stores that it owns the split only once it has read the state: so long it may take for
+/// that, and so often we look.
+const TAKE_OVER: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A state record larger than this would be refused by a broker with default settings, in the middle of an epoch.
 const STATE_BYTES_MAX: usize = 1_000_000;
 
@@ -272,10 +276,23 @@ impl Writer {
         if failpoint::sabotaged("K2") {
             return Error::fenced(attempted).caused_by(refusal);
         }
-        match self.read_state() {
-            Ok(Some(state)) if state.facts.owner > self.stored.owner => self.differs(&state.facts).caused_by(refusal),
-            Ok(_) => Error::transient(attempted).code("U0286").with("split", &self.split).caused_by(refusal),
+        match self.successor() {
+            Ok(Some(facts)) => self.differs(&facts).caused_by(refusal),
+            Ok(None) => Error::transient(attempted).code("U0286").with("split", &self.split).caused_by(refusal),
             Err(e) => Error::transient(attempted).code("U0286").with("split", &self.split).caused_by(e),
+        }
+    }
+
+    /// The newer owner, if one stores itself within [`TAKE_OVER`]. Coming back at once would fence it in its turn, and the older
+    /// of two owners would win.
+    fn successor(&self) -> Result<Option<Facts>> {
+        let deadline = Instant::now() + TAKE_OVER;
+        loop {
+            match self.read_state()? {
+                Some(state) if state.facts.owner > self.stored.owner => return Ok(Some(state.facts)),
+                _ if Instant::now() >= deadline => return Ok(None),
+                _ => std::thread::sleep(LOOK_EVERY),
+            }
         }
     }
 

@@ -9,12 +9,8 @@ use fixture::World;
 use unbatch_api::{Kind, failpoint};
 
 /// In order. After `topic.after_write_owner` the owner was raised already, so the next one is two higher.
-const PLACES: [(&str, u64); 4] = [
-    ("topic.before_init", 1),
-    ("topic.after_init", 1),
-    ("topic.after_read_state", 1),
-    ("topic.after_write_owner", 2),
-];
+const PLACES: [(&str, u64); 4] =
+    [("topic.before_init", 1), ("topic.after_init", 1), ("topic.after_read_state", 1), ("topic.after_write_owner", 2)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_that_fails_midway_leaves_the_split_as_it_was() {

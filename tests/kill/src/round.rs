@@ -21,11 +21,11 @@ use crate::site::Site;
 use crate::verdict::{self, Results};
 use crate::watch::Watch;
 
-/// A round that takes longer is a failure. Most take two or three seconds.
-const ROUND: Duration = Duration::from_secs(180);
+/// A round that takes longer is a failure. Most take some seconds.
+const ROUND: Duration = Duration::from_secs(240);
 
 /// How long an owner may take until everything that was dropped is visible, whatever happened to it before.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(90);
 
 /// How long a process may take until its split is open. On Apache Kafka the first makes topics of 128 partitions.
 const OPENING: Duration = Duration::from_secs(60);

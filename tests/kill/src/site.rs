@@ -11,6 +11,7 @@ pub struct Site {
     bootstrap: String,
     deployment: String,
     may_crash: bool,
+    is_embedded: bool,
 }
 
 impl Site {
@@ -44,7 +45,14 @@ impl Site {
         // 12 characters at most, and unlike that of any other run against the same broker
         let unique: String = unique_name("").chars().filter(char::is_ascii_alphanumeric).collect();
         let deployment = format!("k{}", &unique[..unique.len().min(11)]);
-        Site { bootstrap: broker.bootstrap().to_owned(), broker: Mutex::new(broker), deployment, may_crash }
+        let is_embedded = Brokers::from_env() == Brokers::Embedded;
+        Site {
+            bootstrap: broker.bootstrap().to_owned(),
+            broker: Mutex::new(broker),
+            deployment,
+            may_crash,
+            is_embedded,
+        }
     }
 
     pub(crate) fn bootstrap(&self) -> &str {
@@ -58,6 +66,11 @@ impl Site {
     /// Whether [`Site::broker`] may be killed.
     pub fn may_crash(&self) -> bool {
         self.may_crash
+    }
+
+    /// Whether the broker is our own, which comes back in no time.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.is_embedded
     }
 
     pub(crate) fn broker(&self) -> MutexGuard<'_, Broker> {

@@ -66,6 +66,8 @@ fn one(n: u64, site: &Site, order: &Order, summary: &mut Summary, out: &mut impl
     writeln!(out, "round {:>4} {mode:<14} seed {seed:<20} {seconds:5.1} s  {figures}  {word}", n + 1)?;
     if let Err(failure) = &ended {
         writeln!(out, "{failure}")?;
+        // as a test target names its failures, for whoever lists them
+        writeln!(out, "test {mode} with seed {seed} ... FAILED")?;
     }
     out.flush()
 }

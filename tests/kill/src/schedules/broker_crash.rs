@@ -13,7 +13,9 @@ pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     }
     let proxied = round.rng.random_bool(0.5);
     let mut owner = round.start(Start { proxied, ..Start::default() });
-    for _ in 0..round.rng.random_range(1..=2) {
+    // Apache Kafka looks through the logs of all partitions when it comes back, which takes half a minute
+    let most = if round.site.is_embedded() { 2 } else { 1 };
+    for _ in 0..round.rng.random_range(1..=most) {
         drop_some(round, 0)?;
         let moment = Moment::draw(&mut round.rng, &owner);
         moment.wait(round, &mut owner);

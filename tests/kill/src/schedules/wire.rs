@@ -31,7 +31,10 @@ fn single_faults(round: &mut Round<'_>) -> Outcome<()> {
         let api = ASKED[round.rng.random_range(0..ASKED.len())];
         let delay = Duration::from_millis(round.rng.random_range(50..600));
         let fault = [Fault::LoseReply, Fault::LoseReply, Fault::Cut, Fault::Delay(delay)][round.rng.random_range(0..4)];
-        let (skipped, times) = (round.rng.random_range(0..5), round.rng.random_range(1..=3));
+        // a producer asks for its id and its coordinator once, unless it has to again
+        let asked_often = !matches!(api, ApiKey::InitProducerId | ApiKey::FindCoordinator);
+        let skipped = if asked_often { round.rng.random_range(0..4) } else { 0 };
+        let times = round.rng.random_range(1..=3);
         armed.push(proxy(&owner)?.arm(Rule::new(api, fault).after(skipped).times(times)));
     }
     drop_some(round, 0)?;
