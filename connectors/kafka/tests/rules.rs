@@ -53,14 +53,7 @@ async fn k2_an_epoch_that_is_open_too_long_is_dropped_and_is_not_fenced() {
     let large = RowBatch::new("rows", 3..6).text(&"x".repeat(900_000)).build();
     owner.write_batch(large, 3).await.unwrap();
     tokio::task::block_in_place(|| world.proxy.when_seen(ApiKey::AddPartitionsToTxn, begun + 1, DEADLINE));
-    let begin = Instant::now();
-    let error = loop {
-        if let Err(error) = owner.write(1).await {
-            break error;
-        }
-        assert!(begin.elapsed() < DEADLINE, "the epoch was never dropped");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let error = wait_until_refused(&mut owner).await;
     assert_eq!((error.kind(), error.code_text()), (Kind::Transient, Some("U0284")), "{error:?}");
     drop(owner);
     let owner = world.open().await.unwrap();
@@ -312,4 +305,16 @@ async fn what_was_dropped_before_its_seal_is_gone_at_once() {
     // Readers need not wait for the time-out of 60 s: the thread ends its transaction before it goes.
     let seen = || tokio::task::block_in_place(|| world.settled(&world.topic).iter().map(id).collect::<Vec<_>>());
     wait_until_async(DEADLINE, "the end of the dropped transaction", || seen().is_empty()).await;
+}
+
+/// Writes a row every now and then until the sink takes no more.
+async fn wait_until_refused(owner: &mut fixture::Owner) -> unbatch_api::Error {
+    let begin = Instant::now();
+    loop {
+        if let Err(error) = owner.write(1).await {
+            return error;
+        }
+        assert!(begin.elapsed() < DEADLINE, "the epoch was never dropped");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
