@@ -190,22 +190,22 @@ impl Flow<'_> {
         hit("engine.before_write")?;
         // a commit that gets through meanwhile is kept and looked at afterwards, so that neither waits for the other
         let mut receipt = None;
-        {
+        let written = {
             let Flow { sink, sealed, .. } = self;
             let mut write = std::pin::pin!(within(WRITE_TIME_MAX, "writing to the sink", sink.write(batch)));
             loop {
                 tokio::select! {
                     biased;
-                    written = &mut write => {
-                        written?;
-                        break;
-                    }
                     r = commit_of(sealed), if receipt.is_none() => receipt = Some(r),
+                    written = &mut write => break written,
                 }
             }
-        }
+        };
+        // when both fail the commit says why; the write only says that the sink is of no more use
+        let receipt = receipt.transpose()?;
+        written?;
         match receipt {
-            Some(receipt) => self.committed(receipt?),
+            Some(receipt) => self.committed(receipt),
             None => Ok(()),
         }
     }

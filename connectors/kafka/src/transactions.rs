@@ -22,8 +22,14 @@ pub(crate) const LATE_COMMIT: Duration = Duration::from_millis(RETRY_BACKOFF.as_
 const INIT: Duration = Duration::from_secs(60);
 /// One attempt of that, after which the client's own messages are looked at.
 const INIT_ATTEMPT: Duration = Duration::from_secs(2);
-/// Of so many looks at what is under way, one tells the client to hurry.
-const FLUSH_EVERY: u32 = 8;
+/// At the latest after so many looks at what is under way the client is told to hurry again.
+const FLUSH_EVERY: u32 = 20;
+/// So few records (a small epoch, the state) are never held up by a batch before them.
+const FEW_RECORDS: i32 = 1000;
+/// Pause between two looks at what is under way.
+const DRAIN_PAUSE: Duration = Duration::from_micros(500);
+/// Batches are sent when they are full or when the epoch ends, hardly ever by the clock.
+const LINGER: Duration = Duration::from_millis(100);
 /// Ending the transaction of a sink that was dropped: for what is on its way, and for the request.
 const GIVE_UP: Duration = Duration::from_secs(5);
 /// Records handed over between two looks at the delivery reports.
@@ -68,7 +74,7 @@ impl Plan {
         let asked: Option<usize> = self.cluster.property("batch.size").and_then(|size| size.parse().ok());
         config.set("batch.size", asked.unwrap_or(usize::MAX).min(self.batch_bytes).to_string());
         if self.cluster.property("linger.ms").is_none() {
-            config.set("linger.ms", "5");
+            config.set("linger.ms", LINGER.as_millis().to_string());
         }
         if self.cluster.property("socket.timeout.ms").is_none() {
             // librdkafka wants at most transaction.timeout.ms + 100.
@@ -171,7 +177,8 @@ impl Transactions {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(Code::QueueFull), back)) if Instant::now() < deadline => {
                     record = back;
-                    self.producer.poll(Duration::from_millis(2));
+                    flush_briefly(&self.producer, Duration::from_millis(2));
+                    self.serve_deliveries();
                 }
                 Err((e, _)) => return Err(self.fatal().unwrap_or_else(|| Refusal::from(e))),
             }
@@ -185,14 +192,14 @@ impl Transactions {
     /// polls in steps of that.
     pub fn drain(&self) -> Result<(), Refusal> {
         let deadline = Instant::now() + self.timeout;
-        for round in 0_u32.. {
-            self.producer.poll(Duration::ZERO);
+        let (mut told, mut rounds) = (i32::MAX, 0_u32);
+        loop {
+            let waiting = self.serve_deliveries();
             if let Some(refusal) = self.deliveries.failed() {
                 return Err(self.fatal().unwrap_or(refusal));
             }
-            let waiting = self.producer.in_flight_count();
             if waiting == 0 {
-                break;
+                return Ok(());
             }
             if let Some(fatal) = self.fatal() {
                 return Err(fatal);
@@ -203,15 +210,30 @@ impl Transactions {
                     text: format!("{waiting} records not acknowledged"),
                 });
             }
-            // Both sleep at most a millisecond. The first tells the client not to linger; not each time, since its own threads
-            // spin while that is said.
-            if round % FLUSH_EVERY == 0 {
+            // An idempotent librdkafka has one batch of a partition under way; what follows can go once that is acknowledged.
+            // It must be told so then, and not much more often: while it is told to hurry and cannot, its thread spins.
+            if waiting < told || waiting <= FEW_RECORDS || rounds.is_multiple_of(FLUSH_EVERY) {
+                told = waiting;
                 flush_briefly(&self.producer, Duration::from_millis(1));
             } else {
-                self.producer.poll(Duration::from_millis(1));
+                // Not a poll with a time-out: rdkafka rounds what is left of a millisecond down to nothing, and spins.
+                std::thread::sleep(DRAIN_PAUSE);
             }
+            rounds += 1;
         }
-        Ok(())
+    }
+
+    /// Takes all delivery reports that are there; returns how many records are still under way.
+    fn serve_deliveries(&self) -> i32 {
+        let mut waiting = self.producer.in_flight_count();
+        loop {
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left == 0 || left >= waiting {
+                return left;
+            }
+            waiting = left;
+        }
     }
 
     /// Commits what was drained; returns how long that took. Whether it took place is unknown after an error.
@@ -225,9 +247,8 @@ impl Transactions {
     pub fn give_up(self) {
         // Aborting waits for delivery reports, and nobody would take them while it does.
         let deadline = Instant::now() + GIVE_UP;
-        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+        while self.serve_deliveries() > 0 && Instant::now() < deadline {
             flush_briefly(&self.producer, Duration::from_millis(1));
-            self.producer.poll(Duration::ZERO);
         }
         if let Err(e) = self.producer.abort_transaction(GIVE_UP) {
             tracing::debug!(error = %e, "aborting a transaction failed, the broker ends it");

@@ -22,6 +22,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// A newer owner fences first and stores that it owns the split only once it has read the state: so long it may take for
 /// that, and so often we look.
 const TAKE_OVER: Duration = Duration::from_secs(3);
+/// Longest that one look may take.
+const STATE_TIME_MAX: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A state record larger than this would be refused by a broker with default settings, in the middle of an epoch.
 const STATE_BYTES_MAX: usize = 1_000_000;
@@ -69,13 +71,31 @@ pub(crate) struct Seal {
 pub(crate) struct Ended(Arc<Mutex<Option<Error>>>);
 
 impl Ended {
-    /// The error, once; afterwards that the sink is no longer of use.
+    /// Why, for everyone who asks: whoever asks second must not take a fence for something that passes.
     pub fn take(&self) -> Error {
-        let error = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        error.unwrap_or_else(|| Error::transient("writing to a sink that had failed before failed").code("U0283"))
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => again(error),
+            None => Error::transient("writing to a sink that had failed before failed").code("U0283"),
+        }
     }
+    /// The first reason stays.
     fn set(&self, error: Error) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// The same error without its causes, which cannot be copied.
+fn again(error: &Error) -> Error {
+    let mut copy = Error::new(error.kind(), error.message());
+    if let Some(code) = error.code_text() {
+        copy = copy.code(code);
+    }
+    for (name, value) in error.context() {
+        copy = copy.with(name, value);
+    }
+    match error.remedy() {
+        Some(remedy) => copy.help(remedy),
+        None => copy,
     }
 }
 
@@ -102,7 +122,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until the sink is dropped or something fails.
     pub fn run(mut self, commands: Receiver<Command>, ended: &Ended) {
-        match self.serve(&commands) {
+        match self.serve(&commands, ended) {
             Ok(()) if self.begun.is_some() => self.transactions.give_up(),
             Ok(()) => {}
             // Set before the channel closes, so that whoever sees it closed finds the reason.
@@ -111,14 +131,14 @@ impl Writer {
         drop(commands);
     }
 
-    fn serve(&mut self, commands: &Receiver<Command>) -> Result<()> {
+    fn serve(&mut self, commands: &Receiver<Command>, ended: &Ended) -> Result<()> {
         loop {
             let wait = self.begun.map_or(IDLE, |begun| self.epoch_limit().saturating_sub(begun.elapsed()).min(IDLE));
             match commands.recv_timeout(wait) {
                 Ok(Command::Rows(rows)) => self.take(rows).map_err(|e| self.judge(e))?,
                 Ok(Command::Begin) => self.begin().map_err(|e| self.judge(e))?,
                 Ok(Command::Seal(seal)) => {
-                    if !self.seal(*seal) {
+                    if !self.seal(*seal, ended) {
                         return Ok(());
                     }
                 }
@@ -148,11 +168,12 @@ impl Writer {
     }
 
     /// Whether the epoch was committed, so that the next may begin.
-    fn seal(&mut self, seal: Seal) -> bool {
+    fn seal(&mut self, seal: Seal, ended: &Ended) -> bool {
         let Seal { state, notes, receipt, topics, reply } = seal;
         let result = self.commit(state, &notes, &topics).map_err(|e| self.judge(e));
         let committed = result.is_ok();
-        if !committed {
+        if let Err(error) = &result {
+            ended.set(again(error));
             // Whether it took place is unknown: aborting could only make matters worse. The next fence settles it.
             self.begun = None;
         }
@@ -296,9 +317,11 @@ impl Writer {
         }
     }
 
+    /// A successor that died in the middle of its open leaves a transaction that stalls this read until its time-out; our own
+    /// next open ends it, so nobody waits for that here.
     fn read_state(&self) -> Result<Option<State>> {
         let admin = self.plan.cluster.admin()?;
-        self.place.read_settled(&admin, crate::fence::read_limit(&self.plan))
+        self.place.read_settled(&admin, STATE_TIME_MAX)
     }
 
     /// The stored state is not what we stored.

@@ -131,7 +131,11 @@ async fn k4_a_state_topic_that_may_forget_is_refused() {
     let state = world.state_topic();
     let policy = |policy: &'static str| {
         tokio::task::block_in_place(|| {
-            world.admin().alter_topic_config(&state, &[("cleanup.policy", policy)]).unwrap()
+            let admin = world.admin();
+            admin.alter_topic_config(&state, &[("cleanup.policy", policy)]).unwrap();
+            // a broker takes a change over a moment after it has confirmed it
+            let is_known = || admin.topic_configs(&[&state]).unwrap()[&state]["cleanup.policy"] == policy;
+            unbatch_test_harness::wait_until(DEADLINE, "the new cleanup.policy", is_known);
         });
     };
     policy("compact,delete");
@@ -140,7 +144,12 @@ async fn k4_a_state_topic_that_may_forget_is_refused() {
     assert!(error.remedy().unwrap().contains("kafka-configs.sh"), "{error:?}");
     policy("compact");
     assert_eq!(world.open().await.unwrap().at(), 3);
-    tokio::task::block_in_place(|| world.admin().add_partitions(&state, 129).unwrap());
+    tokio::task::block_in_place(|| {
+        let admin = world.admin();
+        admin.add_partitions(&state, 129).unwrap();
+        let is_known = || admin.topic(&state).unwrap().is_some_and(|facts| facts.partitions == 129);
+        unbatch_test_harness::wait_until(DEADLINE, "the new partition", is_known);
+    });
     is_lost(&world, "U0264").await;
 }
 

@@ -7,6 +7,7 @@ use newlimits::{DropFolder, SameName};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use unbatch_test_harness::{Broker, Finished, Launch, Reader, unique_name};
 
@@ -31,8 +32,10 @@ impl Night {
         assert!(yaml.contains("name: stock.counts,"), "the example writes to the topic stock.counts");
         let yaml = yaml.replace("name: stock.counts,", &format!("name: {topic},"));
         fs::write(home.path().join("pipelines/dc-stock-counts.yaml"), yaml).unwrap();
-        let unique: u32 = std::process::id();
-        let deployment = format!("n{}", unique % 1_000_000_000);
+        // tests share an Apache Kafka, so each has a deployment of its own; at most 12 characters
+        static NIGHTS: AtomicU32 = AtomicU32::new(0);
+        let (process, night) = (std::process::id() % 10_000_000, NIGHTS.fetch_add(1, Ordering::Relaxed));
+        let deployment = format!("n{process}-{night}");
         fs::write(home.path().join("unbatch.yaml"), format!("deployment: {deployment}\n")).unwrap();
         Night { home, deployment, topic, bootstrap: broker.bootstrap().to_owned() }
     }

@@ -20,7 +20,11 @@ const fn allow(name: &'static str, clients: &'static [Purpose], reason: &'static
 
 /// The whole list.
 pub const ALLOWED: &[AllowedProperty] = &[
-    allow("linger.ms", PRODUCERS, "how long a producer waits for more records before it sends a batch"),
+    allow(
+        "linger.ms",
+        PRODUCERS,
+        "how long a producer waits for more records before it sends a batch; the end of an epoch ends the wait",
+    ),
     allow("batch.size", PRODUCERS, "most bytes of a batch; never above the broker's own limit"),
     allow("batch.num.messages", PRODUCERS, "most records of a batch"),
     allow("compression.level", PRODUCERS, "effort of the compression that the sink chooses"),
