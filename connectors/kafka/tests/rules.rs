@@ -211,7 +211,12 @@ async fn k6_added_partitions_get_no_rows_until_they_are_confirmed() {
     tokio::task::block_in_place(|| world.broker.create_topic(&world.topic, 2, &[]));
     let mut owner = world.open_with(config(""), world.context()).await.unwrap();
     owner.commit(20).await.unwrap();
-    tokio::task::block_in_place(|| world.admin().add_partitions(&world.topic, 4).unwrap());
+    tokio::task::block_in_place(|| {
+        let admin = world.admin();
+        admin.add_partitions(&world.topic, 4).unwrap();
+        let is_known = || admin.topic(&world.topic).unwrap().is_some_and(|facts| facts.partitions == 4);
+        unbatch_test_harness::wait_until(DEADLINE, "the new partition", is_known);
+    });
     // A sink that is open goes on as it began.
     owner.commit(20).await.unwrap();
     assert!(world.visible(&world.topic).iter().all(|record| record.partition < 2));

@@ -68,8 +68,10 @@ fn topics_are_made_described_changed_and_recognised_by_id() {
     assert_eq!(configs.keys().collect::<Vec<_>>(), [&name]);
     assert_eq!(configs[&name]["max.message.bytes"], "70000");
     admin.alter_topic_config(&name, &[("retention.ms", "12345")]).unwrap();
-    let config = admin.topic_configs(&[&name]).unwrap().remove(&name).unwrap();
-    assert_eq!((config["retention.ms"].as_str(), config["cleanup.policy"].as_str()), ("12345", "compact"));
+    // a broker takes a change over a moment after it has confirmed it
+    let config = || admin.topic_configs(&[&name]).unwrap().remove(&name).unwrap();
+    wait_until(DEADLINE, "the new retention", || config()["retention.ms"] == "12345");
+    assert_eq!(config()["cleanup.policy"], "compact");
     admin.add_partitions(&name, 5).unwrap();
     wait_until(DEADLINE, "five partitions", || admin.topic(&name).unwrap().unwrap().partitions == 5);
     assert_eq!(admin.topic(&name).unwrap().unwrap().id, facts.id);
