@@ -234,7 +234,8 @@ fn produce_one(admin: &Admin, topic: &str, key: &str, value: &str) -> Result<()>
     producer.send(record).map_err(|(e, _)| Refusal::from(e).into_error(attempted).with("topic", topic))?;
     let deadline = Instant::now() + limits::ADMIN;
     while producer.in_flight_count() > 0 && Instant::now() < deadline {
-        producer.poll(Duration::from_millis(1));
+        producer.poll(Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(1));
     }
     let outcome = context.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     match outcome {
