@@ -162,6 +162,18 @@ pub const CODES: &[CodeEntry] = &[
         "Mend the header, and check `dialect.quote` and `dialect.delimiter`.",
     ),
     (
+        "duplicate",
+        "a file was delivered again",
+        "A file has the content of one that was read before, under another name or anew, so it was not read a second time.",
+        "Nothing, if it was sent twice by mistake. To load it all the same set it to `again` with `unbatch offsets set`, or set `on_duplicate: load`.",
+    ),
+    (
+        "grown",
+        "a file grew after it was read",
+        "Something was appended to a file that was read to its end. What was appended is not read.",
+        "Deliver what is new as a file of its own, or set `on_growth: continue`, which reads what was appended.",
+    ),
+    (
         "header_blank_column",
         "a column without a name",
         "The header has an empty field, as a delimiter at the end of the line makes one. The file was parked.",

@@ -192,7 +192,7 @@ pub const CODES: &[CodeEntry] = &[
         "Let the source send whole rows, or choose key columns that it always sends.",
     ),
     (
-        "record_too_large",
+        "too_large",
         "a row is larger than the topic takes",
         "The record would have more bytes than the topic's max.message.bytes. The other rows went on.",
         "Raise the topic's max.message.bytes, or leave large columns out with `select`.",

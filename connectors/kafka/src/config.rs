@@ -83,7 +83,7 @@ pub enum Envelope {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderSet {
-    /// `op`, `origin`, `src_ts`, `u`, `schema`, `tx`, and `unchanged` where cells were not sent.
+    /// `u`, and `meta`: a JSON object with `op`, `origin`, `schema`, and where they apply `src_ts`, `tx`, `unchanged`.
     #[default]
     Full,
     /// `u`, and `unchanged` where cells were not sent.

@@ -2,28 +2,21 @@
 
 use crate::config::HeaderSet;
 use crate::destination::Destination;
-use crate::record::{RowEncoder, RowText, write_display, write_timestamp_utc};
+use crate::headers::RowHeader;
+use crate::record::{RowEncoder, RowText};
 use std::sync::Arc;
-use unbatch_api::arrow::array::{Array, AsArray};
-use unbatch_api::arrow::datatypes::TimestampMicrosecondType;
 use unbatch_api::names::murmur2;
 use unbatch_api::quarantine::RAW_BYTES_MAX;
-use unbatch_api::{Batch, Error, Op, Ops, OriginColumns, RawRow, RejectedRow, Result, Stage, failpoint};
+use unbatch_api::{Batch, Error, Op, Ops, RawRow, RejectedRow, Result, Stage, failpoint};
 
-/// The records of one batch, in order, and what all of them share.
+/// The records of one batch, in order, and what all of them have in common.
 pub(crate) struct Chunk {
     pub destination: Arc<Destination>,
     pub bytes: Vec<u8>,
     pub spans: Vec<Span>,
-    pub shared: Arc<SharedHeaders>,
-}
-
-/// Headers that are the same for all records of a batch.
-pub(crate) struct SharedHeaders {
-    pub set: HeaderSet,
-    /// `generation.split.seq`
-    pub u: String,
-    pub schema: String,
+    pub headers: HeaderSet,
+    /// Header `u` of all of them.
+    pub epoch: Arc<str>,
 }
 
 /// Where a record's pieces end in the buffer of its chunk; it begins where the one before ended.
@@ -31,21 +24,17 @@ pub(crate) struct SharedHeaders {
 pub(crate) struct Span {
     ends: [u32; PIECES],
     pub partition: i32,
-    pub op: Op,
     pub has_key: bool,
     pub tombstone: bool,
 }
 
-const PIECES: usize = 6;
+const PIECES: usize = 3;
 
-/// A record's pieces. An empty header piece means that there is no such header.
+/// A record's pieces. Where the row header is empty the record has none.
 pub(crate) struct Pieces<'a> {
     pub key: &'a [u8],
     pub value: &'a [u8],
-    pub origin: &'a [u8],
-    pub source_time: &'a [u8],
-    pub transaction: &'a [u8],
-    pub unchanged: &'a [u8],
+    pub row_header: &'a [u8],
 }
 
 impl Chunk {
@@ -59,14 +48,7 @@ impl Chunk {
             bytes
         };
         let ends = &self.spans[index].ends;
-        Pieces {
-            key: piece(ends[0]),
-            value: piece(ends[1]),
-            origin: piece(ends[2]),
-            source_time: piece(ends[3]),
-            transaction: piece(ends[4]),
-            unchanged: piece(ends[5]),
-        }
+        Pieces { key: piece(ends[0]), value: piece(ends[1]), row_header: piece(ends[2]) }
     }
 
     /// Memory that it holds.
@@ -88,7 +70,7 @@ pub(crate) fn encode(
     batch: &Batch,
     encoder: &RowEncoder,
     destination: &Arc<Destination>,
-    shared: Arc<SharedHeaders>,
+    (headers, epoch): (HeaderSet, Arc<str>),
     turn: u32,
 ) -> Result<Encoded> {
     let columns = RowEncoder::columns(&batch.rows)?;
@@ -102,15 +84,15 @@ pub(crate) fn encode(
         text: encoder.open(&batch.schema, &columns, batch.marks.as_ref())?,
         encoder,
         batch,
-        source_time: SourceTime::of(batch)?,
+        header: RowHeader::new(batch, headers)?,
         chunk: Chunk {
             destination: destination.clone(),
             bytes: Vec::with_capacity(rows * 256),
             spans: Vec::with_capacity(rows),
-            shared,
+            headers,
+            epoch,
         },
         rejected: Vec::new(),
-        scratch: String::new(),
         old_key: Vec::new(),
         unchanged: Vec::new(),
         turn,
@@ -141,10 +123,9 @@ struct Encoding<'a> {
     text: RowText<'a>,
     encoder: &'a RowEncoder,
     batch: &'a Batch,
-    source_time: Option<SourceTime<'a>>,
+    header: RowHeader<'a>,
     chunk: Chunk,
     rejected: Vec<RejectedRow>,
-    scratch: String,
     old_key: Vec<u8>,
     unchanged: Vec<usize>,
     turn: u32,
@@ -233,30 +214,16 @@ impl Encoding<'_> {
 
     /// Adds the headers and closes the record, or says that it is too large (rule K8).
     fn finish(&mut self, row: usize, op: Op, start: usize, ends: [usize; 2], partition: i32) -> Option<Refused> {
-        let mut span =
-            Span { ends: [0; PIECES], partition, op, has_key: self.encoder.has_key(), tombstone: op == Op::Delete };
-        let full = self.chunk.shared.set == HeaderSet::Full;
         let out = &mut self.chunk.bytes;
-        span.ends[0] = ends[0] as u32;
-        span.ends[1] = ends[1] as u32;
-        if full {
-            write_origin(&self.batch.origin.rows, row, self.batch.origin.revision, &mut self.scratch, out);
-        }
-        span.ends[2] = out.len() as u32;
-        if full && let Some(time) = &self.source_time {
-            time.write(row, out);
-        }
-        span.ends[3] = out.len() as u32;
-        if full && let OriginColumns::Log { xid, ordinal, .. } = &self.batch.origin.rows {
-            write_display(format_args!("{}:{}", xid[row], ordinal[row]), &mut self.scratch, out);
-        }
-        span.ends[4] = out.len() as u32;
-        if !self.unchanged.is_empty() && op != Op::Delete {
-            self.text.names(&self.unchanged, out);
-        }
-        span.ends[5] = out.len() as u32;
-        let bytes = out.len() - start + self.chunk.shared.bytes();
-        self.chunk.spans.push(span);
+        let unchanged = if op == Op::Delete { &[] } else { self.unchanged.as_slice() };
+        self.header.write(row, op, &self.text, unchanged, out);
+        self.chunk.spans.push(Span {
+            ends: [ends[0] as u32, ends[1] as u32, out.len() as u32],
+            partition,
+            has_key: self.encoder.has_key(),
+            tombstone: op == Op::Delete,
+        });
+        let bytes = out.len() - start + self.chunk.epoch.len();
         let too_large = bytes + RECORD_OVERHEAD > self.chunk.destination.record_bytes_max;
         (too_large && !failpoint::sabotaged("K8")).then_some(Refused::TooLarge { bytes })
     }
@@ -266,7 +233,7 @@ impl Encoding<'_> {
             Refused::TooLarge { bytes } => {
                 let most = self.chunk.destination.record_bytes_max;
                 let topic = &self.chunk.destination.name;
-                ("record_too_large", format!("the record has {bytes} bytes, topic {topic} takes {most}"))
+                ("too_large", format!("the record has {bytes} bytes, topic {topic} takes {most}"))
             }
             Refused::DeleteWithoutKey => {
                 ("delete_without_key", "a row without key columns was deleted; a tombstone needs a key".to_owned())
@@ -298,49 +265,7 @@ fn row_as_it_stood(json: &[u8]) -> RawRow {
 
 /// More than Kafka adds to a record that is alone in its batch: 61 bytes of batch header, lengths and offsets of the record,
 /// lengths and names of its headers (message format v2).
-const RECORD_OVERHEAD: usize = 61 + 40 + 7 * 16;
-
-impl SharedHeaders {
-    fn bytes(&self) -> usize {
-        self.u.len() + self.schema.len()
-    }
-}
-
-/// Commit times at the source.
-struct SourceTime<'a>(&'a unbatch_api::arrow::array::PrimitiveArray<TimestampMicrosecondType>);
-
-impl<'a> SourceTime<'a> {
-    fn of(batch: &'a Batch) -> Result<Option<Self>> {
-        let Some(times) = &batch.source_time else { return Ok(None) };
-        match times.as_primitive_opt::<TimestampMicrosecondType>() {
-            Some(times) => Ok(Some(Self(times))),
-            None => Err(Error::bug("reading the source times of a batch failed")
-                .code("U0278")
-                .with("type", times.data_type())
-                .with("stream", &batch.stream)),
-        }
-    }
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
-        if self.0.is_valid(row) {
-            write_timestamp_utc(self.0.value(row), out);
-        }
-    }
-}
-
-/// `stock.csv:17 r3`: where the row came from and the configuration's revision.
-fn write_origin(origin: &OriginColumns, row: usize, revision: u64, scratch: &mut String, out: &mut Vec<u8>) {
-    let mut digits = itoa::Buffer::new();
-    match origin {
-        OriginColumns::File { file, lines, .. } => {
-            out.extend_from_slice(file.as_bytes());
-            out.push(b':');
-            out.extend_from_slice(digits.format(lines[row]).as_bytes());
-        }
-        other => write_display(other.row(row), scratch, out),
-    }
-    out.extend_from_slice(b" r");
-    out.extend_from_slice(digits.format(revision).as_bytes());
-}
+const RECORD_OVERHEAD: usize = 61 + 40 + 2 * 20;
 
 /// Whether the batch empties its stream.
 pub(crate) fn is_truncate(batch: &Batch) -> bool {

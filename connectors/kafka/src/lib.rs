@@ -10,6 +10,7 @@ mod config;
 mod destination;
 mod epoch;
 mod fence;
+mod headers;
 mod naming;
 mod quarantine;
 mod record;

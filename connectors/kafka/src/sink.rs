@@ -2,7 +2,7 @@
 
 use crate::config::{TopicConfig, Truncates};
 use crate::destination::Destination;
-use crate::epoch::{Chunk, SharedHeaders, encode, is_truncate};
+use crate::epoch::{Chunk, encode, is_truncate};
 use crate::fence::{blocking, queued_bytes};
 use crate::naming::NameTemplate;
 use crate::quarantine;
@@ -241,13 +241,10 @@ impl Sink for TopicSink {
             let plan = self.plan_of(&batch).await?;
             schema = self.schema_record(&batch);
             let facts = &self.state.facts;
-            let shared = SharedHeaders {
-                set: self.config.headers,
-                u: format!("{}.{}.{}", facts.generation, self.cx.place.split, facts.seq + 1),
-                schema: batch.schema.id().to_string(),
-            };
+            let epoch = format!("{}.{}.{}", facts.generation, self.cx.place.split, facts.seq + 1);
+            let headers = (self.config.headers, epoch.into());
             self.turn = self.turn.wrapping_add(1);
-            let encoded = encode(&batch, &plan.encoder, &plan.destination, Arc::new(shared), self.turn)?;
+            let encoded = encode(&batch, &plan.encoder, &plan.destination, headers, self.turn)?;
             self.receipt.written += encoded.written;
             self.receipt.bytes += encoded.chunk.bytes.len() as u64;
             rejected.extend(encoded.rejected);

@@ -1,8 +1,8 @@
 //! A producer with a split's transactional id. Every method blocks; the writer's thread is the only one that calls them.
 
 use crate::config::Compression;
-use crate::config::HeaderSet;
 use crate::epoch::Chunk;
+use crate::headers;
 use crate::state::LastOffsets;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -136,15 +136,8 @@ impl Transactions {
 
     fn produce_record(&self, chunk: &Chunk, index: usize) -> Result<(), Refusal> {
         let (span, pieces) = (&chunk.spans[index], chunk.pieces(index));
-        let mut headers = with(OwnedHeaders::new_with_capacity(7), "u", chunk.shared.u.as_bytes());
-        if chunk.shared.set == HeaderSet::Full {
-            headers = with(headers, "op", span.op.letter().as_bytes());
-            headers = with(headers, "origin", pieces.origin);
-            headers = with(headers, "src_ts", pieces.source_time);
-            headers = with(headers, "schema", chunk.shared.schema.as_bytes());
-            headers = with(headers, "tx", pieces.transaction);
-        }
-        headers = with(headers, "unchanged", pieces.unchanged);
+        let headers = with(OwnedHeaders::new_with_capacity(2), headers::EPOCH, chunk.epoch.as_bytes());
+        let headers = with(headers, chunk.headers.row_header(), pieces.row_header);
         let mut record = BaseRecord::with_opaque_to(&chunk.destination.name, chunk.destination.index + 1)
             .partition(span.partition)
             .headers(headers);

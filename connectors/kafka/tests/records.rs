@@ -66,26 +66,39 @@ async fn a_row_is_a_record_with_key_value_and_headers_and_a_delete_is_a_tombston
             (r#"{"sku":"NL-1"}"#, None),
         ]
     );
-    let all = |name: &str| records.iter().map(|r| header(r, name)).collect::<Vec<_>>();
-    let texts = |texts: [Option<&str>; 3]| texts.map(|text| text.map(str::to_owned));
-    assert_eq!(all("op"), texts([Some("c"), Some("u"), Some("d")]));
-    assert_eq!(all("origin"), texts([Some("stock.csv:17 r3"), Some("stock.csv:18 r3"), Some("stock.csv:19 r3")]));
-    assert_eq!(all("src_ts"), texts([Some("1970-01-01T00:00:01.500000Z"), None, Some("1970-01-01T00:00:02.000001Z")]));
-    assert_eq!(all("u"), texts([Some("1.rows/0.1"); 3]));
-    assert_eq!(all("schema"), texts([Some(&schema); 3]));
-    assert_eq!(all("unchanged"), texts([None, Some(r#"["price"]"#), None]));
+    assert!(records.iter().all(|record| header(record, "u").as_deref() == Some("1.rows/0.1")));
+    let meta = |record: &Record| header(record, "meta").expect("a header for the row");
+    assert_eq!(
+        records.iter().map(meta).collect::<Vec<_>>(),
+        [
+            format!(
+                r#"{{"op":"c","origin":"stock.csv:17 r3","schema":"{schema}","src_ts":"1970-01-01T00:00:01.500000Z"}}"#
+            ),
+            format!(r#"{{"op":"u","origin":"stock.csv:18 r3","schema":"{schema}","unchanged":["price"]}}"#),
+            format!(
+                r#"{{"op":"d","origin":"stock.csv:19 r3","schema":"{schema}","src_ts":"1970-01-01T00:00:02.000001Z"}}"#
+            ),
+        ]
+    );
     let schemas = world.visible(&format!("{}.schemas", world.deployment()));
     assert_eq!(schemas.iter().map(Record::key_text).collect::<Vec<_>>(), [schema]);
     assert!(schemas[0].value_text().contains(r#""type":"decimal(12,2)""#), "{}", schemas[0].value_text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn minimal_headers_are_the_mark_only() {
-    let Some(world) = World::start("minimal_headers_are_the_mark_only") else { return };
+async fn minimal_headers_are_the_epoch_and_what_was_not_sent() {
+    let Some(world) = World::start("minimal_headers_are_the_epoch_and_what_was_not_sent") else { return };
     let mut owner = world.open_with(world.config(r#""headers": "minimal""#), world.context()).await.unwrap();
-    owner.commit(1).await.unwrap();
-    let names: Vec<String> = world.visible(&world.topic)[0].headers.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(names, ["u"]);
+    let mut batch = prices(&[&[Some("NL-1"), None, None], &[Some("NL-2"), None, None]], &[Op::Create, Op::Update]);
+    let mut marks = Marks::default();
+    marks.set(1, 1, Mark::Unchanged);
+    batch.marks = Some(marks);
+    owner.write_batch(batch, 2).await.unwrap();
+    owner.seal().await.unwrap();
+    let names = |record: &Record| record.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let records = world.visible(&world.topic);
+    assert_eq!(records.iter().map(names).collect::<Vec<_>>(), [vec!["u"], vec!["u", "unchanged"]]);
+    assert_eq!(header(&records[1], "unchanged").as_deref(), Some(r#"["price"]"#));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -269,7 +269,7 @@ async fn k8_a_row_that_is_too_large_is_set_aside_and_the_others_go_on() {
     let mut quarantine = Topic::quarantine(world.config(""), world.place(0)).await.unwrap();
     let page = quarantine.list(&Default::default(), None, 10).await.unwrap();
     let entry = &page.entries[0];
-    assert_eq!((entry.code.as_str(), entry.origin.to_string().as_str()), ("record_too_large", "rows#2"));
+    assert_eq!((entry.code.as_str(), entry.origin.to_string().as_str()), ("too_large", "rows#2"));
     let unbatch_api::RawRow::Row(row) = &entry.raw else { panic!("not the row: {:?}", entry.code) };
     assert_eq!(row["text"].as_str(), Some(text.as_str()));
 }

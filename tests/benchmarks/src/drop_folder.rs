@@ -17,12 +17,13 @@ pub struct DropFolder {
 }
 
 impl DropFolder {
-    pub fn new(delivery: &str) -> Self {
+    /// `headers`: the set of headers that records get, as the sink's option.
+    pub fn new(headers: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let pipeline = unique_name("bench").to_lowercase().replace('_', "-");
         let folder = Self { home, topic: unique_name("bench"), pipeline };
         std::fs::create_dir(folder.drops()).expect("a folder for drops");
-        std::fs::write(folder.file(), folder.yaml(delivery)).expect("a pipeline file");
+        std::fs::write(folder.file(), folder.yaml(headers)).expect("a pipeline file");
         folder
     }
 
@@ -36,7 +37,7 @@ impl DropFolder {
         self.home.path().join(format!("{}.yaml", self.pipeline))
     }
 
-    fn yaml(&self, delivery: &str) -> String {
+    fn yaml(&self, headers: &str) -> String {
         let (pipeline, topic) = (&self.pipeline, &self.topic);
         format!(
             r#"version: 1
@@ -59,8 +60,7 @@ source:
       - {{name: note, type: string}}
       - {{name: changed_at, type: timestamp}}
 sink:
-  topic: {{name: {topic}, key: [id], partitions: 4}}
-delivery: {delivery}
+  topic: {{name: {topic}, key: [id], partitions: 4, headers: {headers}}}
 "#
         )
     }

@@ -8,7 +8,7 @@ use unbatch_test_harness::{Broker, Reader, Signal, wait_until};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub fn measure(broker: &Broker, table: &mut Table) {
-    let folder = DropFolder::new("exactly_once");
+    let folder = DropFolder::new("full");
     folder.drop_rows("first.csv", 0, 10);
     let mut run = folder.run(broker.bootstrap()).start();
     let reader = Reader::committed(broker.bootstrap());

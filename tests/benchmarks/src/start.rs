@@ -12,7 +12,7 @@ use unbatch_test_harness::{Broker, Signal};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub fn measure(broker: &Broker, scale: Scale, table: &mut Table) {
-    let folder = DropFolder::new("exactly_once");
+    let folder = DropFolder::new("full");
     let mut seconds = Vec::new();
     for round in 0..=scale.repetitions {
         let reader = tailing(broker, &folder.topic, round > 0);

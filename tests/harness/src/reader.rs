@@ -109,11 +109,12 @@ impl Reader {
     pub fn read(&self, topic: &str, deadline: Duration) -> Result<Vec<Record>, ReadError> {
         let until = Instant::now() + deadline;
         let uncommitted = Reader { isolation: Isolation::ReadUncommitted, ..self.clone() };
-        let end = uncommitted.offsets(topic, until)?;
+        let end = ends(&uncommitted.consumer()?, topic, until)?;
+        let consumer = self.consumer()?;
         if self.isolation == Isolation::ReadCommitted {
-            self.await_visible(topic, &end, until)?;
+            await_visible(&consumer, topic, &end, until)?;
         }
-        self.read_to(topic, &end, until)
+        read_to(&consumer, topic, &end, until)
     }
 
     /// What this reader would be shown at once: a committed one stops before the first open transaction of a
@@ -124,8 +125,9 @@ impl Reader {
     /// As for [`Reader::read`], but never [`ReadError::OpenTransaction`].
     pub fn read_visible(&self, topic: &str, deadline: Duration) -> Result<Vec<Record>, ReadError> {
         let until = Instant::now() + deadline;
-        let end = self.offsets(topic, until)?;
-        self.read_to(topic, &end, until)
+        let consumer = self.consumer()?;
+        let end = ends(&consumer, topic, until)?;
+        read_to(&consumer, topic, &end, until)
     }
 
     /// Reads again and again until at least `count` records are visible, and returns them all.
@@ -157,7 +159,7 @@ impl Reader {
     ///
     /// When the topic is not there or the broker does not answer before the deadline.
     pub fn end_offsets(&self, topic: &str, deadline: Duration) -> Result<Offsets, ReadError> {
-        self.offsets(topic, Instant::now() + deadline)
+        ends(&self.consumer()?, topic, Instant::now() + deadline)
     }
 
     fn consumer(&self) -> Result<BaseConsumer, ReadError> {
@@ -168,81 +170,79 @@ impl Reader {
         let mut config = self.config.clone();
         config.set("isolation.level", isolation).create().map_err(|e| ReadError::Failed(format!("no consumer: {e}")))
     }
+}
 
-    fn offsets(&self, topic: &str, until: Instant) -> Result<Offsets, ReadError> {
-        let consumer = self.consumer()?;
-        let metadata = retried(until, || {
-            let metadata = consumer.fetch_metadata(Some(topic), request_timeout(until))?;
-            match metadata.topics().iter().find(|t| t.name() == topic) {
-                Some(found) if found.error().is_none() => Ok(found.partitions().iter().map(|p| p.id()).collect()),
-                // asked again until the deadline: a topic that was just made is not known at once
-                _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
-            }
-        });
-        let partitions: Vec<i32> = metadata?;
-        let mut ends = Offsets::new();
-        for partition in partitions {
-            let (_, end) = retried(until, || consumer.fetch_watermarks(topic, partition, request_timeout(until)))?;
-            ends.insert(partition, end);
+/// One past the last offset of each partition that the consumer may see.
+fn ends(consumer: &BaseConsumer, topic: &str, until: Instant) -> Result<Offsets, ReadError> {
+    let metadata = retried(until, || {
+        let metadata = consumer.fetch_metadata(Some(topic), request_timeout(until))?;
+        match metadata.topics().iter().find(|t| t.name() == topic) {
+            Some(found) if found.error().is_none() => Ok(found.partitions().iter().map(|p| p.id()).collect()),
+            // asked again until the deadline: a topic that was just made is not known at once
+            _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
         }
-        Ok(ends)
+    });
+    let partitions: Vec<i32> = metadata?;
+    let mut ends = Offsets::new();
+    for partition in partitions {
+        let (_, end) = retried(until, || consumer.fetch_watermarks(topic, partition, request_timeout(until)))?;
+        ends.insert(partition, end);
     }
+    Ok(ends)
+}
 
-    /// Waits until a committed reader may go up to `end` in each partition.
-    fn await_visible(&self, topic: &str, end: &Offsets, until: Instant) -> Result<(), ReadError> {
-        let consumer = self.consumer()?;
-        for (&partition, &end) in end {
-            loop {
-                let (_, visible) =
-                    retried(until, || consumer.fetch_watermarks(topic, partition, request_timeout(until)))?;
-                if visible >= end {
-                    break;
-                }
-                if Instant::now() >= until {
-                    return Err(ReadError::OpenTransaction { partition, visible, end });
-                }
-                // the consumer has nothing to read, so this is only a pause
-                let _ = consumer.poll(Duration::from_millis(20));
+/// Waits until a committed reader may go up to `end` in each partition.
+fn await_visible(consumer: &BaseConsumer, topic: &str, end: &Offsets, until: Instant) -> Result<(), ReadError> {
+    for (&partition, &end) in end {
+        loop {
+            let (_, visible) = retried(until, || consumer.fetch_watermarks(topic, partition, request_timeout(until)))?;
+            if visible >= end {
+                break;
             }
-        }
-        Ok(())
-    }
-
-    fn read_to(&self, topic: &str, end: &Offsets, until: Instant) -> Result<Vec<Record>, ReadError> {
-        let mut open: Offsets = end.clone();
-        open.retain(|_, end| *end > 0);
-        let mut records = Vec::new();
-        if open.is_empty() {
-            return Ok(records);
-        }
-        let consumer = self.consumer()?;
-        let mut assignment = TopicPartitionList::new();
-        for &partition in open.keys() {
-            assignment
-                .add_partition_offset(topic, partition, Offset::Beginning)
-                .map_err(|e| ReadError::Failed(e.to_string()))?;
-        }
-        consumer.assign(&assignment).map_err(|e| ReadError::Failed(format!("cannot take partitions: {e}")))?;
-        while !open.is_empty() {
             if Instant::now() >= until {
-                let got = records.len();
-                return Err(ReadError::Late(format!("{got} records so far, not at the end of {open:?}")));
+                return Err(ReadError::OpenTransaction { partition, visible, end });
             }
-            match consumer.poll(Duration::from_millis(100)) {
-                None => {}
-                // At or past `end`: a committed consumer says this at its last stable offset, and that had reached
-                // `end` before the consumer was made.
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    open.remove(&partition);
-                }
-                Some(Err(e)) if rides_out(&e) => {}
-                Some(Err(e)) => return Err(ReadError::Failed(e.to_string())),
-                Some(Ok(message)) => take(&message, end, &mut open, &mut records)?,
-            }
+            // the consumer has nothing to read, so this is only a pause
+            let _ = consumer.poll(Duration::from_millis(20));
         }
-        records.sort_by_key(|record| (record.partition, record.offset));
-        Ok(records)
     }
+    Ok(())
+}
+
+fn read_to(consumer: &BaseConsumer, topic: &str, end: &Offsets, until: Instant) -> Result<Vec<Record>, ReadError> {
+    let mut open: Offsets = end.clone();
+    open.retain(|_, end| *end > 0);
+    let mut records = Vec::new();
+    if open.is_empty() {
+        return Ok(records);
+    }
+    let mut assignment = TopicPartitionList::new();
+    for &partition in open.keys() {
+        assignment
+            // a number is fetched from at once; for `Beginning` the client asks first, and waits half a second before that
+            .add_partition_offset(topic, partition, Offset::Offset(0))
+            .map_err(|e| ReadError::Failed(e.to_string()))?;
+    }
+    consumer.assign(&assignment).map_err(|e| ReadError::Failed(format!("cannot take partitions: {e}")))?;
+    while !open.is_empty() {
+        if Instant::now() >= until {
+            let got = records.len();
+            return Err(ReadError::Late(format!("{got} records so far, not at the end of {open:?}")));
+        }
+        match consumer.poll(Duration::from_millis(100)) {
+            None => {}
+            // At or past `end`: a committed consumer says this at its last stable offset, and that had reached
+            // `end` before the consumer was made.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
+            Some(Err(e)) if rides_out(&e) => {}
+            Some(Err(e)) => return Err(ReadError::Failed(e.to_string())),
+            Some(Ok(message)) => take(&message, end, &mut open, &mut records)?,
+        }
+    }
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
 }
 
 /// Keeps a record below the end and closes its partition when it was the last one.

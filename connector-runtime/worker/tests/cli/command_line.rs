@@ -142,8 +142,6 @@ fn every_code_can_be_explained() {
     let told = workshop.run(&["explain", "U0712"]);
     assert!(told.stdout.starts_with("U0712: not the name of a deployment\n\n"), "{told}");
     assert!(told.stdout.contains("\n\nhelp: Write something like"), "{told}");
-    let both = workshop.json(&["explain", "record_too_large"]);
-    assert_eq!(both["codes"].as_array().unwrap().len(), 2, "the source's and the sink's: {both}");
 
     let all = workshop.json(&["explain"]);
     let codes: Vec<&str> = all["codes"].as_array().unwrap().iter().filter_map(|c| c["code"].as_str()).collect();

@@ -1,7 +1,6 @@
 //! One cell as JSON. README.md has the table of types; each of its cells is a test here.
 
 use super::calendar;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use unbatch_api::arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, GenericBinaryArray,
@@ -364,13 +363,6 @@ fn base64(bytes: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
-}
-
-/// As [`std::fmt::Write`], for values that only implement `Display`.
-pub(crate) fn write_display(value: impl std::fmt::Display, scratch: &mut String, out: &mut Vec<u8>) {
-    scratch.clear();
-    let _ = write!(scratch, "{value}");
-    out.extend_from_slice(scratch.as_bytes());
 }
 
 #[cfg(test)]

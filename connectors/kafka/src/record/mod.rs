@@ -4,7 +4,7 @@ mod calendar;
 mod cell;
 mod encoder;
 
-pub(crate) use cell::write_display;
+pub(crate) use cell::write_text;
 pub(crate) use encoder::{RowEncoder, RowText};
 
 /// Microseconds since 1970 as RFC 3339, in UTC.

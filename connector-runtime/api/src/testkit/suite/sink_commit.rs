@@ -20,7 +20,10 @@ pub(super) const POLLS_MAX: usize = 6;
 pub(super) async fn run<F: SinkFixture>(fixture: &F) -> Result<(), Broken> {
     within(PIPELINED, pipelines(&new_target(PIPELINED, fixture).await?)).await?;
     within(ALL_OR_NOTHING, survives_dropped_commits(&new_target(ALL_OR_NOTHING, fixture).await?)).await?;
-    within(WATCHED, is_watched(&new_target(WATCHED, fixture).await?)).await?;
+    within(WATCHED, is_watched(&new_target(WATCHED, fixture).await?)).await
+}
+
+pub(super) async fn run_faults<F: SinkFixture>(fixture: &F) -> Result<(), Broken> {
     within(FAULTS, survives_faults(&new_target(FAULTS, fixture).await?)).await
 }
 
