@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::checkpoint::{Advance, Checkpoint};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::facts::{Admit, Facts};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -22,6 +22,13 @@ pub trait Sink: Send {
     /// flight. When it fails, or is dropped, everything after the last committed epoch is gone with the sink, and whether
     /// this epoch was committed only the next open can tell.
     fn seal(&mut self, advance: Advance) -> BoxFuture<'static, Result<Receipt>>;
+
+    /// Resolves when the sink is of no more use although nothing was asked of it, with the reason: as a rule Fenced, because a
+    /// newer owner has the split. An owner that has nothing to commit learns it in no other way. Dropping the future loses
+    /// nothing.
+    async fn ended(&mut self) -> Error {
+        std::future::pending().await
+    }
 }
 
 /// A split whose earlier owners can no longer commit, before its state is read. Fencing and opening are two steps so that a

@@ -114,6 +114,7 @@ enum Happened {
     Read(Result<Option<Box<Batch>>>),
     StopAsked,
     TimeToSeal,
+    SinkEnded(Error),
 }
 
 impl Flow<'_> {
@@ -152,16 +153,20 @@ impl Flow<'_> {
                 Happened::Read(Err(error)) => return Err(error),
                 Happened::StopAsked => stopping = true,
                 Happened::TimeToSeal => {}
+                Happened::SinkEnded(error) => return Err(error),
             }
         }
     }
 
     /// Whatever comes first. Dropping the source's `next` loses nothing, by contract.
     async fn wait(&mut self, may_read: bool, due: Option<Instant>, stop: &mut watch::Receiver<bool>) -> Happened {
-        let Flow { source, sealed, .. } = self;
+        let Flow { source, sink, sealed, .. } = self;
+        let nothing_in_flight = sealed.is_none();
         tokio::select! {
             biased;
             receipt = commit_of(sealed) => Happened::Committed(receipt),
+            // a commit in flight says better why it failed
+            error = sink.ended(), if nothing_in_flight => Happened::SinkEnded(error),
             _ = stop.wait_for(|stop| *stop) => Happened::StopAsked,
             batch = source.next(), if may_read => Happened::Read(batch.map(|batch| batch.map(Box::new))),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Happened::TimeToSeal,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use unbatch_api::{Bound, Error, Fenced, Kind, Result};
+use unbatch_api::{Bound, Error, Fenced, Kind, Result, failpoint};
 
 /// Longest that fencing may take; a broker that settles a predecessor's transaction needs seconds.
 const FENCE_TIME_MAX: Duration = Duration::from_secs(90);
@@ -56,7 +56,7 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             Err(error) if error.kind() == Kind::Lost => overtaken(&split, error).await,
             Err(error) => error,
         };
-        if error.kind() != Kind::Transient {
+        if !may_open_again(&error) {
             return failed(&split, error);
         }
         let progressed = split.record.totals().commits > commits_before;
@@ -71,6 +71,11 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             _ = asked_to(&mut stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
         }
     }
+}
+
+/// With the ownership switched off, a test's owner believes that the split is its own whatever it is told.
+fn may_open_again(error: &Error) -> bool {
+    error.kind() == Kind::Transient || (error.kind() == Kind::Fenced && failpoint::sabotaged("ownership"))
 }
 
 /// A successor may have released what this owner was about to read; then it is not lost, it is only no longer ours.

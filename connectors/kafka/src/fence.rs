@@ -6,7 +6,7 @@ use crate::quarantine;
 use crate::sink::{Parts, TopicSink};
 use crate::state::{Place, State};
 use crate::transactions::{Plan, Transactions};
-use crate::writer::{Writer, not_ours};
+use crate::writer::{Looked, Writer, not_ours};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -167,6 +167,7 @@ fn writer(cx: &SinkContext, plan: Plan, transactions: Transactions, place: Place
         held: Vec::new(),
         held_bytes: 0,
         held_bytes_max: queued_bytes(&cx.limits) / 2,
+        looked: Looked::default(),
     }
 }
 

@@ -279,4 +279,8 @@ impl Sink for TopicSink {
             answer.await.unwrap_or_else(|_| Err(ended.take()))
         })
     }
+
+    async fn ended(&mut self) -> Error {
+        self.ended.wait().await
+    }
 }

@@ -115,6 +115,13 @@ impl Place {
         reading.finish()
     }
 
+    /// The state, if it was written at or after offset `from`, and the partition's end, as committed readers see it. Blocks.
+    pub fn read_since(&self, admin: &Admin, from: i64, limit: Duration) -> Result<(Option<State>, i64)> {
+        let mut reading = Reading::default();
+        let end = admin.read_visible(&self.topic, self.lane, from, limit, |record| reading.take(self, record))?;
+        Ok((reading.finish()?, end))
+    }
+
     /// The state as committed readers see it now. Blocks.
     pub fn read_visible(&self, admin: &Admin, limit: Duration) -> Result<Option<State>> {
         let mut reading = Reading::default();

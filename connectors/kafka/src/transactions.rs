@@ -32,6 +32,8 @@ const DRAIN_PAUSE: Duration = Duration::from_micros(500);
 const LINGER: Duration = Duration::from_millis(100);
 /// Ending the transaction of a sink that was dropped: for what is on its way, and for the request.
 const GIVE_UP: Duration = Duration::from_secs(5);
+/// Looking at the end of a partition while there is nothing else to do.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(1);
 /// Records handed over between two looks at the delivery reports.
 const POLL_EVERY: usize = 1024;
 
@@ -257,6 +259,12 @@ impl Transactions {
         };
         let named = names.iter().zip(&book.last).map(|(name, offsets)| (name.clone(), of(offsets)));
         named.filter(|(_, offsets): &(_, std::collections::BTreeMap<_, _>)| !offsets.is_empty()).collect()
+    }
+
+    /// One past the last committed record of a partition.
+    pub fn end_of(&self, topic: &str, partition: i32) -> Result<i64, Refusal> {
+        // a producer's client asks as committed readers do: that is librdkafka's default
+        Ok(self.producer.client().fetch_watermarks(topic, partition, LOOK_TIME_MAX)?.1)
     }
 
     /// Lets the client speak; called now and then while there is nothing to do.

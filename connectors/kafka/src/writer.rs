@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use unbatch_api::{Error, Facts, NoteKey, Ownership, Receipt, Reports, Result, SplitId, failpoint};
 use unbatch_kafka_client::is_fenced;
 
@@ -25,6 +25,8 @@ const TAKE_OVER: Duration = Duration::from_secs(3);
 /// Longest that one look may take.
 const STATE_TIME_MAX: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often an owner that has nothing to commit looks whether it was replaced.
+const OWNER_LOOK: Duration = Duration::from_secs(5);
 /// A state record larger than this would be refused by a broker with default settings, in the middle of an epoch.
 const STATE_BYTES_MAX: usize = 1_000_000;
 
@@ -68,19 +70,43 @@ pub(crate) struct Seal {
 
 /// Why the thread ended, for whoever asks next.
 #[derive(Clone, Default)]
-pub(crate) struct Ended(Arc<Mutex<Option<Error>>>);
+pub(crate) struct Ended(Arc<EndedInner>);
+
+#[derive(Default)]
+struct EndedInner {
+    reason: Mutex<Option<Error>>,
+    set: Notify,
+}
 
 impl Ended {
     /// Why, for everyone who asks: whoever asks second must not take a fence for something that passes.
     pub fn take(&self) -> Error {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => again(error),
-            None => Error::transient("writing to a sink that had failed before failed").code("U0283"),
+        self.given()
+            .unwrap_or_else(|| Error::transient("writing to a sink that had failed before failed").code("U0283"))
+    }
+
+    /// Waits until there is a reason.
+    pub async fn wait(&self) -> Error {
+        loop {
+            let set = self.0.set.notified();
+            match self.given() {
+                Some(error) => return error,
+                None => set.await,
+            }
         }
     }
+
+    /// The reason; whoever asks first gets it with its causes.
+    fn given(&self) -> Option<Error> {
+        let mut reason = self.0.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = again(reason.as_ref()?);
+        reason.replace(copy)
+    }
+
     /// The first reason stays.
     fn set(&self, error: Error) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.0.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.0.set.notify_waiters();
     }
 }
 
@@ -117,6 +143,19 @@ pub(crate) struct Writer {
     pub held_bytes: usize,
     /// With as many the transaction begins before its seal.
     pub held_bytes_max: usize,
+    pub looked: Looked,
+}
+
+/// When an idle owner looked last whether it was replaced, and how far it has read the state's partition.
+pub(crate) struct Looked {
+    at: Instant,
+    end: i64,
+}
+
+impl Default for Looked {
+    fn default() -> Self {
+        Self { at: Instant::now(), end: 0 }
+    }
 }
 
 impl Writer {
@@ -142,7 +181,10 @@ impl Writer {
                         return Ok(());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.transactions.serve(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.transactions.serve();
+                    self.look_for_successor()?;
+                }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.check_age()?;
@@ -313,6 +355,31 @@ impl Writer {
                 Some(state) if state.facts.owner > self.stored.owner => return Ok(Some(state.facts)),
                 _ if Instant::now() >= deadline => return Ok(None),
                 _ => std::thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
+
+    /// Who has nothing to commit would never learn from the broker that it was replaced.
+    fn look_for_successor(&mut self) -> Result<()> {
+        if self.begun.is_some() || self.looked.at.elapsed() < OWNER_LOOK {
+            return Ok(());
+        }
+        self.looked.at = Instant::now();
+        // a broker that does not answer is asked again the next time
+        let Ok(end) = self.transactions.end_of(&self.place.topic, self.place.lane) else { return Ok(()) };
+        if end == self.looked.end {
+            return Ok(());
+        }
+        let admin = self.plan.cluster.admin()?;
+        match self.place.read_since(&admin, self.looked.end, STATE_TIME_MAX) {
+            Ok((Some(state), _)) if state.facts.owner > self.stored.owner => Err(self.differs(&state.facts)),
+            Ok((_, end)) => {
+                self.looked.end = end;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(split = %self.split, error = %error.one_line(), "looking for a newer owner failed");
+                Ok(())
             }
         }
     }

@@ -74,6 +74,18 @@ async fn k2_a_newer_owner_fences() {
     assert_eq!(world.ids(), [0, 1, 2, 3, 4]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k2_an_owner_with_nothing_to_commit_learns_that_it_was_replaced() {
+    let Some(world) = World::start("k2_an_owner_with_nothing_to_commit_learns_that_it_was_replaced") else { return };
+    let mut old = world.open().await.unwrap();
+    old.commit(3).await.unwrap();
+    let alone = tokio::time::timeout(Duration::from_secs(7), old.sink.ended()).await;
+    assert!(alone.is_err(), "it ended without a successor: {alone:?}");
+    let _new = world.open().await.unwrap();
+    let error = tokio::time::timeout(DEADLINE, old.sink.ended()).await.unwrap();
+    assert_eq!((error.kind(), error.code_text()), (Kind::Fenced, Some("U0287")), "{error:?}");
+}
+
 /// Splits 0 and 128 share a partition of the state topic. Both owners die with an open transaction in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k3_fencing_every_split_before_reading_any_state_waits_for_no_time_out() {

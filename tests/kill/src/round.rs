@@ -108,6 +108,8 @@ pub(crate) struct Start {
     pub failpoints: String,
     /// Through a proxy of its own.
     pub proxied: bool,
+    /// It believes to own the split, whatever it is told.
+    pub believes: bool,
 }
 
 impl<'a> Round<'a> {
@@ -202,7 +204,9 @@ impl<'a> Round<'a> {
         if how.once {
             launch = launch.arg("--once");
         }
-        for (variable, value) in [("UNBATCH_FAILPOINTS", &how.failpoints), ("UNBATCH_SABOTAGE", &self.sabotage)] {
+        let mut rules: Vec<&str> = if self.sabotage.is_empty() { vec![] } else { vec![&self.sabotage] };
+        rules.extend(how.believes.then_some("ownership"));
+        for (variable, value) in [("UNBATCH_FAILPOINTS", &how.failpoints), ("UNBATCH_SABOTAGE", &rules.join(","))] {
             if !value.is_empty() {
                 launch = launch.env(variable, value);
             }

@@ -64,8 +64,13 @@ fn of_two_runs_the_newer_wins_and_the_older_exits_1() {
 }
 
 #[test]
-fn two_that_both_believe_to_own_a_split_double_nothing() {
+fn two_that_are_started_again_and_again_double_nothing() {
     rounds(Mode::Fight, 2);
+}
+
+#[test]
+fn two_that_both_believe_to_own_a_split_double_nothing() {
+    rounds(Mode::TwoOwners, 2);
 }
 
 #[test]

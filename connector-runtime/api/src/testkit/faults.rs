@@ -353,6 +353,9 @@ impl Sink for FaultySink {
             faults.suffer(Place::Commit, fault, commit).await
         })
     }
+    async fn ended(&mut self) -> Error {
+        self.sink.ended().await
+    }
 }
 
 fn failed(place: Place) -> Error {

@@ -130,7 +130,8 @@ async fn serve_http(args: &Run, setup: &Setup, board: &StatusBoard, cx: &Context
         Ok(server) => Ok(Some(server)),
         Err(error) if is_explicit || error.kind() != Kind::Transient => Err(error.into()),
         Err(error) => {
-            cx.terminal.say(&format!("warning: {}; going on without the HTTP API", error.one_line()));
+            cx.terminal.say(&format!("warning: {}; the HTTP API waits until it is free", error.one_line()));
+            tokio::spawn(http::serve_when_free(listen.to_owned(), board.clone()));
             Ok(None)
         }
     }

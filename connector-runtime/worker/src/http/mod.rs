@@ -13,17 +13,20 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use unbatch_api::{Error, Result};
+use unbatch_api::{Error, Kind, Result};
 use unbatch_engine::{SplitState, StatusBoard};
 
 /// Where the API listens when the runtime file does not say.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8083";
 /// Histograms gather observations between two scrapes; they are folded at least this often.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+/// How often a port that another process has is tried again.
+const PORT_RETRY: Duration = Duration::from_secs(2);
 /// Requests in progress get this long when the worker ends.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(500);
 /// Upper bounds of `unbatch_commit_seconds`.
@@ -50,6 +53,8 @@ struct Context {
 /// Misconfigured when the address is not a loopback one; Transient when it cannot be bound.
 pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
     let addr = loopback(listen)?;
+    // before the port is had: what is counted meanwhile is shown later
+    let metrics = record_metrics()?;
     let listener = TcpListener::bind(addr).await.map_err(|cause| {
         Error::transient("listening for HTTP failed")
             .code("U0711")
@@ -60,7 +65,6 @@ pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
             .caused_by(cause)
     })?;
     let addr = listener.local_addr().map_err(|e| Error::transient("listening for HTTP failed").caused_by(e))?;
-    let metrics = record_metrics()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let app = router(Context { board, metrics: metrics.clone() });
     let serving = tokio::spawn(async move {
@@ -80,7 +84,30 @@ pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
     Ok(Server { addr, stop, serving, upkeep })
 }
 
+/// Waits for the port, as the newer of two runs does until the older one has gone.
+pub(crate) async fn serve_when_free(listen: String, board: StatusBoard) {
+    loop {
+        tokio::time::sleep(PORT_RETRY).await;
+        match serve(&listen, board.clone()).await {
+            Ok(server) => {
+                tracing::info!(address = %server.addr, "the HTTP API listens now");
+                return server.wait().await;
+            }
+            Err(error) if error.kind() == Kind::Transient => {}
+            Err(error) => return tracing::warn!(error = %error.one_line(), "there is no HTTP API"),
+        }
+    }
+}
+
 impl Server {
+    /// Answers until this is dropped.
+    async fn wait(self) {
+        let Self { stop, serving, upkeep, .. } = self;
+        let _ = serving.await;
+        upkeep.abort();
+        drop(stop);
+    }
+
     pub(crate) async fn close(self) {
         self.upkeep.abort();
         let _ = self.stop.send(());
@@ -107,11 +134,17 @@ pub(crate) fn loopback(listen: &str) -> Result<SocketAddr> {
     }
 }
 
+/// Counts from now on; a process has one such place.
 fn record_metrics() -> Result<PrometheusHandle> {
+    static RECORDED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut recorded = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*recorded {
+        return Ok(handle.clone());
+    }
     let failed = |e: metrics_exporter_prometheus::BuildError| Error::bug("starting the metrics failed").caused_by(e);
     let matcher = Matcher::Full("unbatch_commit_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(matcher, &COMMIT_SECONDS).map_err(failed)?;
-    builder.install_recorder().map_err(failed)
+    Ok(recorded.insert(builder.install_recorder().map_err(failed)?).clone())
 }
 
 fn router(context: Context) -> Router {

@@ -8,15 +8,21 @@ mod half_fence;
 mod kills;
 mod late_requests;
 mod stopped_owner;
+mod two_owners;
 mod two_runs;
 mod wire;
+
+use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::Outcome;
-use crate::owner::{END, Owner, wait};
+use crate::owner::{Owner, wait};
 use crate::round::Round;
+
+/// How long an owner that was replaced may take to find out and exit.
+const FENCED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What goes wrong in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,12 +45,14 @@ pub enum Mode {
     TwoRuns,
     /// Two places that both believe to own the split and start again whenever they are fenced, for a while.
     Fight,
+    /// Two processes that both believe to own the split, whatever they are told, until all files are loaded.
+    TwoOwners,
     /// SIGKILL of the broker, which comes back with its log.
     BrokerCrash,
 }
 
 impl Mode {
-    pub const ALL: [Mode; 10] = [
+    pub const ALL: [Mode; 11] = [
         Mode::Failpoint,
         Mode::Kill,
         Mode::StoppedOwner,
@@ -54,6 +62,7 @@ impl Mode {
         Mode::Wire,
         Mode::TwoRuns,
         Mode::Fight,
+        Mode::TwoOwners,
         Mode::BrokerCrash,
     ];
 
@@ -69,6 +78,7 @@ impl Mode {
             Mode::Wire => "wire",
             Mode::TwoRuns => "two-runs",
             Mode::Fight => "fight",
+            Mode::TwoOwners => "two-owners",
             Mode::BrokerCrash => "broker-crash",
         }
     }
@@ -81,14 +91,15 @@ impl Mode {
     pub fn draw(rng: &mut StdRng, broker_may_crash: bool) -> Mode {
         match rng.random_range(0..40) {
             0..8 => Mode::Failpoint,
-            8..15 => Mode::Kill,
-            15..20 => Mode::StoppedOwner,
-            20..22 => Mode::HalfFence,
-            22..25 => Mode::LateCommit,
-            25..27 => Mode::LateRequest,
-            27..31 => Mode::Wire,
-            31..35 => Mode::TwoRuns,
-            35..38 => Mode::Fight,
+            8..14 => Mode::Kill,
+            14..18 => Mode::StoppedOwner,
+            18..20 => Mode::HalfFence,
+            20..23 => Mode::LateCommit,
+            23..25 => Mode::LateRequest,
+            25..29 => Mode::Wire,
+            29..33 => Mode::TwoRuns,
+            33..35 => Mode::Fight,
+            35..38 => Mode::TwoOwners,
             _ if broker_may_crash => Mode::BrokerCrash,
             _ => Mode::Kill,
         }
@@ -114,6 +125,7 @@ impl Mode {
             Mode::Wire => wire::play(round),
             Mode::TwoRuns => two_runs::play(round),
             Mode::Fight => fight::play(round),
+            Mode::TwoOwners => two_owners::play(round),
             Mode::BrokerCrash => broker_crash::play(round),
         }
     }
@@ -140,28 +152,12 @@ fn slow_arrow(rng: &mut StdRng) -> String {
     }
 }
 
-/// Waits until an owner that was replaced has found out, which takes something to commit: files with rows are dropped for it
-/// one by one. Its successor may take each away before it sees it, when files are moved or deleted; one that found nothing
-/// to do by the end is stopped, and must then end in good order.
+/// Waits until an owner that was replaced has found out: by its next commit, or while it is idle by looking. A file with rows is
+/// dropped for it; its successor may take that away before it sees it, when files are moved or deleted.
 fn must_be_fenced(round: &mut Round<'_>, mut old: Owner) -> Outcome<()> {
-    use std::time::Duration;
-    let keeps = round.drops.after == crate::drops::After::Keep;
-    loop {
-        let is_last = !round.drops.drop_one_with_rows()?;
-        let limit = if is_last || keeps { Duration::from_secs(20) } else { Duration::from_secs(1) };
-        let limit = if is_last && !keeps { Duration::from_secs(2) } else { limit };
-        if wait(limit, || old.has_ended().then_some(())).is_some() {
-            let end = round.ended(old)?;
-            // it was reading a file that its successor took away: it found that out before it could commit
-            return if !keeps && end.lost_its_file() { Ok(()) } else { end.must_be_fenced() };
-        }
-        if is_last || keeps {
-            break;
-        }
+    round.drops.drop_one_with_rows()?;
+    match wait(FENCED_WITHIN, || old.has_ended().then_some(())) {
+        Some(()) => round.ended(old)?.must_be_fenced(),
+        None => Err(format!("{} was replaced and did not exit within {FENCED_WITHIN:?}", old.name())),
     }
-    if keeps {
-        return Err(format!("{} was replaced, has something to commit, and did not exit in {END:?}", old.name()));
-    }
-    round.note(format!("{} found nothing to commit, so it cannot know", old.name()));
-    round.stop(old)
 }
