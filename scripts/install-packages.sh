@@ -43,6 +43,8 @@ missing_for_build() {
   done
   have_library zlib zlib1g-dev || echo zlib1g-dev
   have_library openssl libssl-dev || echo libssl-dev
+  # only its headers: librdkafka includes them even when it is built without it
+  have_library libcurl libcurl4-openssl-dev || echo libcurl4-openssl-dev
   [[ -e /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs || -e /etc/ssl/cert.pem ]] || echo ca-certificates
 }
 

@@ -273,7 +273,8 @@ impl Signal {
 #[track_caller]
 pub fn built_binary(name: &str) -> PathBuf {
     let path = match std::env::var_os("UNBATCH_BIN") {
-        Some(path) if name == "unbatch" => PathBuf::from(path),
+        // absolute, since children may be started in another folder
+        Some(path) if name == "unbatch" => std::path::absolute(&path).unwrap_or_else(|_| path.into()),
         _ => std::env::current_exe()
             .ok()
             // target/debug/deps/test-0123 or target/debug/examples/x
