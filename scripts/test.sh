@@ -2,7 +2,7 @@
 # Runs the tests and ends with what came of them.
 #
 #   scripts/test.sh all     everything: format, lints, every test with the embedded broker, and what claims exactly-once
-#                           again with Apache Kafka
+#                           again with Apache Kafka, as the broker's probe
 #   scripts/test.sh check   no server: format, lints, unit tests, simulation with 2,000 seeds, golden files, tidy
 #   scripts/test.sh kill    the kill tests; UNBATCH_ROUNDS and UNBATCH_TEST_BROKERS=embedded|kafka
 #   scripts/test.sh soak    what takes long: 200,000 seeds, 1,000 rounds of the kill tests, every target named `soak`
@@ -140,6 +140,8 @@ case ${1:-} in
     kafka || true
     UNBATCH_TEST_BROKERS=embedded pass "with the embedded broker"
     with_kafka "${both_brokers[@]}"
+    # what is asked of the embedded broker is what Apache Kafka does
+    ! kafka || UNBATCH_TEST_BOOTSTRAP=$UNBATCH_TEST_KAFKA pass "the probe, with Apache Kafka" --test probe
     ;;
   check)
     export UNBATCH_SEEDS=${UNBATCH_SEEDS:-2000}

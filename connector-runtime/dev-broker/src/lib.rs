@@ -1,4 +1,4 @@
-//! A Kafka broker inside the process, for `unbatch dev`, for demos and for tests.
+//! A Kafka broker inside the process, for `unbatch run --dev`, for demos and for tests.
 //!
 //! It speaks Kafka's own protocol on a loopback port, so every Kafka client works with it, librdkafka and the Java
 //! clients included. Partition logs, topic configurations and most request handlers come from the crate noida-db (MIT);

@@ -7,8 +7,8 @@ use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, ApiKey, EndTxnRequest, GroupId, InitProducerIdRequest,
-    ProducerId, RequestKind, ResponseKind, TopicName, TransactionalId, TxnOffsetCommitRequest,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, ApiKey, EndTxnRequest, FindCoordinatorRequest, GroupId,
+    InitProducerIdRequest, ProducerId, RequestKind, ResponseKind, TopicName, TransactionalId, TxnOffsetCommitRequest,
 };
 
 use crate::broker::Probe;
@@ -27,12 +27,25 @@ struct Coordinator {
 
 impl Coordinator {
     fn of(probe: &Probe) -> Coordinator {
-        Coordinator {
+        let mut coordinator = Coordinator {
             wire: Wire::of(probe),
             id: TransactionalId(text(&probe.name("id"))),
             topic: probe.topic("coordinator", 1, &[]),
             group: GroupId(text(&probe.name("group"))),
-        }
+        };
+        coordinator.found();
+        coordinator
+    }
+
+    /// Every client asks for its coordinator first, and a new cluster makes the coordinators' topic only then.
+    fn found(&mut self) {
+        let transaction = 1;
+        let request = FindCoordinatorRequest::default().with_key(self.id.0.clone()).with_key_type(transaction);
+        let error = |a: &ResponseKind| match a {
+            ResponseKind::FindCoordinator(a) => a.error_code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(error(&self.settled(ApiKey::FindCoordinator, 3, request, error)), NONE);
     }
 
     /// Asks again while the last transaction is still being completed, or the coordinator is not ready.
