@@ -7,7 +7,7 @@ use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Part, Position};
 use crate::context::{CheckContext, SinkContext, SourceContext};
 use crate::error::Result;
-use crate::facts::{Facts, Stored};
+use crate::facts::{Facts, Rewrite, Stored};
 use crate::names::StreamName;
 use crate::quarantine::{QuarantineEntry, QuarantineReader};
 use crate::schema::StreamSchema;
@@ -78,12 +78,13 @@ pub trait SinkConnector: Send + Sync + 'static {
     /// Makes every earlier owner of the split unable to commit.
     async fn fence(config: Arc<Self::Config>, cx: SinkContext) -> Result<Box<dyn Fenced>>;
 
-    /// What is stored of the split, without fencing anybody; `None`: nothing yet.
+    /// What is stored of the split, without fencing anybody; `None`: nothing yet. What was forgotten is still told, as such.
     async fn inspect(config: Arc<Self::Config>, cx: CheckContext) -> Result<Option<Stored>>;
 
-    /// On a stopped pipeline: fences, replaces the checkpoint and raises the generation; with `None` everything is forgotten
-    /// and the next start is a first start. Spans cannot express such a jump.
-    async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Option<Checkpoint>) -> Result<Facts>;
+    /// On a stopped pipeline: fences, asks `to` about what is stored then, replaces the checkpoint and raises the generation;
+    /// with `None` everything is forgotten and the next start is a first start. Spans cannot express such a jump. When `to`
+    /// refuses, nothing is written and its error is returned; a run that was fenced by it opens again by itself.
+    async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Rewrite) -> Result<Facts>;
 
     /// Opens the pipeline's quarantine for reading.
     async fn quarantine(config: Arc<Self::Config>, cx: CheckContext) -> Result<Box<dyn QuarantineReader>>;

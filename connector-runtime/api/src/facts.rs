@@ -29,6 +29,9 @@ pub struct Facts {
     /// The last [`REVISIONS_MAX`] configurations as (hash, revision), oldest first.
     #[serde(default)]
     pub revisions: Vec<(String, u64)>,
+    /// The pipeline that adopted this state under a new name; it goes on there, not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// Totals since the generation began, in rows.
@@ -40,12 +43,18 @@ pub struct Counters {
 }
 
 /// What is stored of a split, read without fencing anybody.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub facts: Facts,
     pub checkpoint: Checkpoint,
+    /// Everything was forgotten on command; only the numbers that must keep rising are left.
+    pub forgotten: bool,
 }
 
 /// The engine's judgement of stored facts (`None`: first start). It returns the facts that the new owner writes, or the
 /// error for which the split does not open; then nothing is written.
 pub type Admit = Box<dyn FnOnce(Option<&Facts>) -> Result<Facts> + Send>;
+
+/// What is to stand after a rewrite, made of what is stored once every earlier owner is fenced (`None`: nothing yet). It
+/// returns the new checkpoint, or `None` to forget everything, or the error for which nothing is written.
+pub type Rewrite = Box<dyn FnOnce(Option<&Stored>) -> Result<Option<Checkpoint>> + Send>;

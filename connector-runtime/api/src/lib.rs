@@ -37,7 +37,7 @@ pub use context::{
     Bound, CheckContext, Committed, Limits, Ownership, Reports, Resources, SinkContext, SourceContext, StopAfter,
 };
 pub use error::{Error, Kind, Result};
-pub use facts::{Admit, Counters, Facts, Stored};
+pub use facts::{Admit, Counters, Facts, Rewrite, Stored};
 pub use names::{DeploymentName, PipelineName, SplitId, SplitIndex, StreamName};
 pub use origin::{Origin, OriginColumns, RowOrigin};
 pub use quarantine::{QuarantineEntry, RawRow, RejectedRow, Stage};

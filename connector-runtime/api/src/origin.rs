@@ -16,9 +16,11 @@ pub struct Origin {
 /// One entry a row, in the order of the rows; a batch comes from one file, one topic partition, or one log.
 #[derive(Clone, Debug)]
 pub enum OriginColumns {
-    /// `line`: physical line on which the row begins, from 1. `byte`: offset of its first byte.
+    /// `line`: physical line on which the row begins, from 1. `byte`: offset of its first byte. `delivery`: tells this file
+    /// from others that came under the same name, and is the same whenever it is read again; empty where a name comes once.
     File {
         file: Arc<str>,
+        delivery: Arc<str>,
         lines: Vec<u64>,
         bytes: Vec<u64>,
     },
@@ -44,7 +46,7 @@ pub enum OriginColumns {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RowOrigin {
-    File { file: Arc<str>, line: u64, byte: u64 },
+    File { file: Arc<str>, delivery: Arc<str>, line: u64, byte: u64 },
     Log { lsn: u64, xid: u64, ordinal: u64 },
     Topic { topic: Arc<str>, partition: i32, offset: i64 },
     Sequence { name: Arc<str>, number: u64 },
@@ -65,8 +67,8 @@ impl OriginColumns {
     /// The origin of row `i`; panics when there is no such row, as indexing does.
     pub fn row(&self, i: usize) -> RowOrigin {
         match self {
-            OriginColumns::File { file, lines, bytes } => {
-                RowOrigin::File { file: file.clone(), line: lines[i], byte: bytes[i] }
+            OriginColumns::File { file, delivery, lines, bytes } => {
+                RowOrigin::File { file: file.clone(), delivery: delivery.clone(), line: lines[i], byte: bytes[i] }
             }
             OriginColumns::Log { lsn, xid, ordinal } => {
                 RowOrigin::Log { lsn: lsn[i], xid: xid[i], ordinal: ordinal[i] }

@@ -1,7 +1,7 @@
 //! Rows that were refused: why, where they came from, and the row itself, kept in the same atomic step as everything else.
 
 use crate::error::Result;
-use crate::names::StreamName;
+use crate::names::{PipelineName, SplitId, StreamName};
 use crate::origin::RowOrigin;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,10 +66,11 @@ impl RejectedRow {
         };
         raw + self.message.len() + 128
     }
-    /// The entry that the sink stores, under the configuration revision that refused it.
-    pub fn into_entry(self, revision: u64) -> QuarantineEntry {
+    /// The entry that the sink stores: of which split, and under which revision of its configuration it was refused.
+    pub fn into_entry(self, split: &SplitId, revision: u64) -> QuarantineEntry {
         QuarantineEntry {
-            id: entry_id(&self.origin, self.stage),
+            id: entry_id(split, &self.origin, self.stage),
+            split: split.to_string(),
             code: self.code.into_owned(),
             message: self.message,
             stage: self.stage,
@@ -84,8 +85,11 @@ impl RejectedRow {
 /// A stored rejected row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineEntry {
-    /// Hash of origin and stage: the same row refused again at the same place is the same entry.
+    /// Hash of split, origin and stage: the same row refused again at the same place is the same entry, and a row of another
+    /// delivery or of another pipeline is another one.
     pub id: String,
+    /// `<pipeline>/<index>`.
+    pub split: String,
     pub code: String,
     pub message: String,
     pub stage: Stage,
@@ -95,8 +99,8 @@ pub struct QuarantineEntry {
     pub raw: RawRow,
 }
 
-fn entry_id(origin: &RowOrigin, stage: Stage) -> String {
-    let text = serde_json::json!([origin, stage]).to_string();
+fn entry_id(split: &SplitId, origin: &RowOrigin, stage: Stage) -> String {
+    let text = serde_json::json!([split.to_string(), origin, stage]).to_string();
     hex(&Sha256::digest(text.as_bytes())[..12])
 }
 
@@ -110,6 +114,7 @@ fn hex(bytes: &[u8]) -> String {
 struct EntryV1 {
     v: u32,
     id: String,
+    split: String,
     code: String,
     message: String,
     stage: Stage,
@@ -133,6 +138,11 @@ struct CutV1 {
 }
 
 impl QuarantineEntry {
+    /// Pipelines may share the place where their entries are kept.
+    pub fn is_of(&self, pipeline: &PipelineName) -> bool {
+        self.split.rsplit_once('/').is_some_and(|(name, _)| name == pipeline.as_str())
+    }
+
     pub fn to_json(&self) -> serde_json::Value {
         let (mut raw, mut raw_hex, mut cut, mut row) = (None, None, None, None);
         let mut keep = |bytes: &Bytes| match std::str::from_utf8(bytes) {
@@ -150,6 +160,7 @@ impl QuarantineEntry {
         let entry = EntryV1 {
             v: 1,
             id: self.id.clone(),
+            split: self.split.clone(),
             code: self.code.clone(),
             message: self.message.clone(),
             stage: self.stage,
@@ -182,6 +193,7 @@ impl QuarantineEntry {
         };
         Ok(Self {
             id: e.id,
+            split: e.split,
             code: e.code,
             message: e.message,
             stage: e.stage,
@@ -243,15 +255,19 @@ mod tests {
             message: "column `price`: not a decimal(12,2)".into(),
             stage: Stage::Source,
             stream: StreamName::new("prices"),
-            origin: RowOrigin::File { file: "a.csv".into(), line: 7, byte: 311 },
+            origin: RowOrigin::File { file: "a.csv".into(), delivery: "4f1c".into(), line: 7, byte: 311 },
             raw,
         }
+    }
+
+    fn split(pipeline: &str, index: u32) -> SplitId {
+        SplitId::new(PipelineName::parse(pipeline).unwrap(), index)
     }
 
     proptest! {
         #[test]
         fn entries_round_trip_whatever_the_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let entry = rejected(RawRow::of(bytes)).into_entry(3);
+            let entry = rejected(RawRow::of(bytes)).into_entry(&split("prices", 0), 3);
             let text = entry.to_json().to_string();
             prop_assert_eq!(QuarantineEntry::from_json(text.as_bytes()).unwrap(), entry);
         }
@@ -266,12 +282,27 @@ mod tests {
     }
 
     #[test]
-    fn the_id_follows_origin_and_stage_only() {
-        let a = rejected(RawRow::of("x")).into_entry(1);
-        let b = rejected(RawRow::of("y")).into_entry(2);
+    fn the_id_follows_split_origin_and_stage_only() {
+        let place = split("prices", 0);
+        let a = rejected(RawRow::of("x")).into_entry(&place, 1);
+        let b = rejected(RawRow::of("y")).into_entry(&place, 2);
         assert_eq!(a.id, b.id);
         let mut other = rejected(RawRow::of("x"));
         other.stage = Stage::Sink;
-        assert_ne!(a.id, other.into_entry(1).id);
+        assert_ne!(a.id, other.into_entry(&place, 1).id);
+        for elsewhere in [split("prices", 1), split("stock", 0)] {
+            assert_ne!(a.id, rejected(RawRow::of("x")).into_entry(&elsewhere, 1).id, "{elsewhere}");
+        }
+        assert!(a.is_of(&place.pipeline) && !a.is_of(&split("price", 0).pipeline));
+    }
+
+    /// Tomorrow's file has the same name, and its rows stand on the same lines.
+    #[test]
+    fn the_same_line_of_another_delivery_is_another_entry() {
+        let place = split("prices", 0);
+        let mut tomorrow = rejected(RawRow::of("x"));
+        tomorrow.origin = RowOrigin::File { file: "a.csv".into(), delivery: "9d20".into(), line: 7, byte: 311 };
+        assert_eq!(tomorrow.origin.to_string(), rejected(RawRow::of("x")).origin.to_string());
+        assert_ne!(tomorrow.into_entry(&place, 1).id, rejected(RawRow::of("x")).into_entry(&place, 1).id);
     }
 }

@@ -1,7 +1,8 @@
 //! Whether a configuration may go on from stored facts, and what is written in their place (contract §7).
 
+use crate::adoption::moved;
 use unbatch_api::facts::REVISIONS_MAX;
-use unbatch_api::{Error, Facts, Result};
+use unbatch_api::{Error, Facts, PipelineName, Result};
 
 /// What this process wants to run.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub enum Rollback {
 }
 
 /// Judges the stored facts; the result is what the new owner writes (the sink adds owner, seq and counters).
-pub fn judge(stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
+pub fn judge(pipeline: &PipelineName, stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
     let Some(stored) = stored else {
         return Ok(Facts {
             generation: 1,
@@ -36,6 +37,9 @@ pub fn judge(stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
             ..Facts::default()
         });
     };
+    if let Some(to) = &stored.moved_to {
+        return Err(moved(pipeline, to));
+    }
     let first_start = stored.fingerprint.is_empty();
     if !first_start && stored.fingerprint != intent.fingerprint && !intent.accept_change {
         return Err(Error::misconfigured("going on with another source than before is not allowed")
@@ -87,6 +91,10 @@ mod tests {
     use super::*;
     use unbatch_api::Kind;
 
+    fn judged(stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
+        judge(&PipelineName::parse("stock").unwrap(), stored, intent)
+    }
+
     fn intent(hash: &str) -> Intent {
         Intent {
             config_hash: hash.into(),
@@ -99,49 +107,57 @@ mod tests {
 
     #[test]
     fn a_first_start_is_generation_and_revision_one() {
-        let facts = judge(None, &intent("a")).unwrap();
+        let facts = judged(None, &intent("a")).unwrap();
         assert_eq!((facts.generation, facts.revision, facts.splits), (1, 1, 1));
     }
 
     #[test]
     fn the_same_configuration_keeps_its_number_and_a_new_one_gets_the_next() {
-        let a = judge(None, &intent("a")).unwrap();
-        assert_eq!(judge(Some(&a), &intent("a")).unwrap().revision, 1);
-        let b = judge(Some(&a), &intent("b")).unwrap();
+        let a = judged(None, &intent("a")).unwrap();
+        assert_eq!(judged(Some(&a), &intent("a")).unwrap().revision, 1);
+        let b = judged(Some(&a), &intent("b")).unwrap();
         assert_eq!(b.revision, 2);
-        let rolled_back = judge(Some(&b), &intent("a")).unwrap();
+        let rolled_back = judged(Some(&b), &intent("a")).unwrap();
         assert_eq!(rolled_back.revision, 3);
         assert_eq!(rolled_back.revisions, vec![("b".to_owned(), 2), ("a".to_owned(), 3)]);
     }
 
     #[test]
     fn k7_a_lower_revision_does_not_open_in_the_middle_of_a_rolling_update() {
-        let a = judge(None, &intent("a")).unwrap();
-        let b = judge(Some(&a), &intent("b")).unwrap();
+        let a = judged(None, &intent("a")).unwrap();
+        let b = judged(Some(&a), &intent("b")).unwrap();
         let outdated = Intent { rollback: Rollback::Outdated, ..intent("a") };
-        let error = judge(Some(&b), &outdated).unwrap_err();
+        let error = judged(Some(&b), &outdated).unwrap_err();
         assert_eq!(error.kind(), Kind::Transient);
         assert_eq!(error.code_text(), Some("U0403"));
         let unknown = Intent { rollback: Rollback::Outdated, ..intent("c") };
-        assert_eq!(judge(Some(&b), &unknown).unwrap().revision, 3);
+        assert_eq!(judged(Some(&b), &unknown).unwrap().revision, 3);
     }
 
     #[test]
     fn another_source_needs_consent() {
-        let a = judge(None, &intent("a")).unwrap();
+        let a = judged(None, &intent("a")).unwrap();
         let mut other = Intent { fingerprint: "elsewhere".into(), ..intent("b") };
-        assert_eq!(judge(Some(&a), &other).unwrap_err().kind(), Kind::Misconfigured);
+        assert_eq!(judged(Some(&a), &other).unwrap_err().kind(), Kind::Misconfigured);
         other.accept_change = true;
-        assert_eq!(judge(Some(&a), &other).unwrap().fingerprint, "elsewhere");
+        assert_eq!(judged(Some(&a), &other).unwrap().fingerprint, "elsewhere");
     }
 
     #[test]
     fn only_the_last_configurations_are_remembered() {
-        let mut facts = judge(None, &intent("0")).unwrap();
+        let mut facts = judged(None, &intent("0")).unwrap();
         for n in 1..40 {
-            facts = judge(Some(&facts), &intent(&n.to_string())).unwrap();
+            facts = judged(Some(&facts), &intent(&n.to_string())).unwrap();
         }
         assert_eq!(facts.revisions.len(), REVISIONS_MAX);
         assert_eq!(facts.revision, 40);
+    }
+
+    #[test]
+    fn a_state_that_went_to_a_new_name_does_not_open_under_the_old_one() {
+        let moved = Facts { moved_to: Some("stock-counts".into()), ..judged(None, &intent("a")).unwrap() };
+        let error = judged(Some(&moved), &intent("a")).unwrap_err();
+        assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0405")));
+        assert!(error.one_line().contains("stock-counts"), "{error:?}");
     }
 }

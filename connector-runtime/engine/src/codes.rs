@@ -29,6 +29,18 @@ pub const CODES: &[CodeEntry] = &[
         "Look whether somebody reset it. Remove `formerly` to begin anew.",
     ),
     (
+        "U0405",
+        "the pipeline was renamed",
+        "Another pipeline has adopted its state with `formerly`, and goes on from there. Going on under the old name too would write the same rows twice.",
+        "Run the new name and remove the old file. To load everything again under the old name, `unbatch offsets reset OLD-NAME --yes`.",
+    ),
+    (
+        "U0406",
+        "the pipeline went on while its positions were being changed",
+        "Positions are changed on a stopped pipeline. This one committed or was opened after the change was planned, so that the change would mean other rows than were shown. Nothing was changed; a run that was interrupted by it opens again.",
+        "Stop it wherever it runs, look with `unbatch offsets get`, then repeat the command.",
+    ),
+    (
         "U0410",
         "too many rows were refused",
         "More rows of this hour went to quarantine than `stop_after` allows. What was committed stays; the refused rows are kept.",

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod admission;
+mod adoption;
 pub mod codes;
 pub mod config;
 mod epoch;

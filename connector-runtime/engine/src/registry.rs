@@ -10,7 +10,7 @@ use unbatch_api::error::CodeEntry;
 use unbatch_api::quarantine::QuarantineReader;
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, CommitPolicy, Delivery, Facts, Fenced, Finding, Jump, PartView, Problem,
-    QuarantineEntry, Result, SinkConnector, SinkContext, Source, SourceConnector, SourceContext, Step, Stored,
+    QuarantineEntry, Result, Rewrite, SinkConnector, SinkContext, Source, SourceConnector, SourceContext, Step, Stored,
     StreamName, StreamSchema,
 };
 
@@ -113,7 +113,7 @@ pub trait BoundSink: Send + Sync {
     async fn check(&self, cx: CheckContext) -> Result<Vec<Finding>>;
     async fn fence(&self, cx: SinkContext) -> Result<Box<dyn Fenced>>;
     async fn inspect(&self, cx: CheckContext) -> Result<Option<Stored>>;
-    async fn rewrite(&self, cx: SinkContext, to: Option<Checkpoint>) -> Result<Facts>;
+    async fn rewrite(&self, cx: SinkContext, to: Rewrite) -> Result<Facts>;
     async fn quarantine(&self, cx: CheckContext) -> Result<Box<dyn QuarantineReader>>;
 }
 
@@ -206,7 +206,7 @@ impl<C: SinkConnector> BoundSink for BoundSinkOf<C> {
     async fn inspect(&self, cx: CheckContext) -> Result<Option<Stored>> {
         C::inspect(self.0.clone(), cx).await
     }
-    async fn rewrite(&self, cx: SinkContext, to: Option<Checkpoint>) -> Result<Facts> {
+    async fn rewrite(&self, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         C::rewrite(self.0.clone(), cx, to).await
     }
     async fn quarantine(&self, cx: CheckContext) -> Result<Box<dyn QuarantineReader>> {

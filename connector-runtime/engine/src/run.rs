@@ -1,6 +1,7 @@
 //! Starts pipelines and stops them: what each split needs is put together here, and every split gets a task of its own.
 
 use crate::admission::{Intent, Rollback};
+use crate::adoption::adopt;
 use crate::config::PipelineSpec;
 use crate::split::Split;
 use crate::status::{SplitRecord, StatusBoard};
@@ -135,10 +136,12 @@ impl Running {
             Ok((id, SplitEnd::Failed(error))) => (id, Some(error)),
             Ok((id, SplitEnd::Finished | SplitEnd::Stopped)) => (id, None),
             // a panic is a Bug of one split; the others go on
-            Err(panic) => {
-                tracing::error!(%panic, "a split ended by a bug");
+            // its message may quote data; where it was, the process's own hook has told
+            Err(ended) => {
+                let split = self.names.get(&ended.id()).map(SplitId::to_string).unwrap_or_default();
+                tracing::error!(%split, panicked = ended.is_panic(), "a split ended by a bug");
                 let error = Error::bug("running a split failed, its task ended unexpectedly").code("U0908");
-                (panic.id(), Some(error))
+                (ended.id(), Some(error.with("split", split)))
             }
         };
         let split = self.names.remove(&id)?;
@@ -177,22 +180,6 @@ async fn prepare(spec: &PipelineSpec, scene: &Scene) -> Result<u32> {
         }
     }
     Ok(count)
-}
-
-/// `formerly: NAME`: a renamed pipeline goes on with the state of its old name. Done once, before its first commit. The old
-/// split is opened, not only read: that fences it and raises its owner, so that a process which still runs it ends.
-async fn adopt(spec: &PipelineSpec, scene: &Scene, formerly: &PipelineName, index: u32) -> Result<()> {
-    let new = SplitId::new(spec.name.clone(), index);
-    let old = SplitId::new(formerly.clone(), index);
-    let known = |split: &SplitId| spec.sink.inspect(check_context(spec, scene, split.clone()));
-    if known(&new).await?.is_some() || known(&old).await?.is_none() {
-        return Ok(());
-    }
-    tracing::info!(pipeline = %spec.name, %formerly, "adopting the state of the old name");
-    let gone = || Error::lost("adopting the state of the old name failed, it is gone").code("U0404");
-    let opened = spec.sink.fence(sink_context(spec, scene, old)).await?;
-    let opened = opened.open(Box::new(move |stored| stored.cloned().ok_or_else(gone))).await?;
-    spec.sink.rewrite(sink_context(spec, scene, new), Some(opened.checkpoint)).await.map(|_| ())
 }
 
 /// The number of splits was decided at the first start; until then the source says.

@@ -51,8 +51,8 @@ pub(crate) struct Split {
 impl Split {
     /// Opens both ends, from a fence that was just made. May be dropped at any point: the next open settles what it left.
     pub(crate) async fn open(&self, fenced: Box<dyn Fenced>) -> Result<Flow<'_>> {
-        let intent = self.plan.intent.clone();
-        let open = fenced.open(Box::new(move |stored| judge(stored, &intent)));
+        let (intent, pipeline) = (self.plan.intent.clone(), self.id.pipeline.clone());
+        let open = fenced.open(Box::new(move |stored| judge(&pipeline, stored, &intent)));
         let opened = within(OPEN_TIME_MAX, "opening the sink", open).await?;
         hit("engine.sink_opened")?;
         let checkpoint = Arc::new(opened.checkpoint);

@@ -116,7 +116,7 @@ pub(crate) struct Dev {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Topics {
-    /// Topics with partitions and records
+    /// Topics with partitions, copies and offsets in use; markers of transactions take offsets too
     List {
         #[command(flatten)]
         dev: Dev,

@@ -31,27 +31,48 @@ pub(crate) enum Want {
     Look { dev: bool },
 }
 
-/// Puts the chosen address into the settings. The broker that comes back, if any, must be kept until the command ends.
-pub(crate) fn settle(setup: &mut Setup, globals: &Globals, want: Want) -> Result<Option<Served>> {
+/// Which cluster it is.
+pub(crate) struct Settled {
+    /// Must be kept until the command ends.
+    pub(crate) served: Option<Served>,
+    /// In words, where nobody named it.
+    pub(crate) asked: Option<String>,
+}
+
+/// Puts the chosen address into the settings.
+pub(crate) fn settle(setup: &mut Setup, globals: &Globals, want: Want) -> Result<Settled> {
     let variable = std::env::var(BROKERS_VARIABLE).ok().filter(|v| !v.trim().is_empty());
     let kept = Kept::here();
     let found = match want {
         Want::Run => Found::Nothing,
         Want::Look { .. } => kept.look(),
     };
-    let served = match choose(globals.brokers.as_deref(), variable.as_deref(), found, setup.names_brokers, want)? {
-        Choice::Given(address) | Choice::Running(address) => {
+    let (mut served, mut asked) = (None, None);
+    match choose(globals.brokers.as_deref(), variable.as_deref(), found, setup.names_brokers, want)? {
+        Choice::Given(address) => {
             setup.config.kafka.brokers = Text::Plain(address);
-            None
+            setup.config.kafka.named_by = match globals.brokers {
+                Some(_) => "`--brokers`",
+                None => BROKERS_VARIABLE,
+            };
+        }
+        Choice::Running(address) => {
+            asked = Some(format!("the broker of the `run --dev` that runs here, {address}"));
+            setup.config.kafka.brokers = Text::Plain(address);
         }
         Choice::Kept => {
-            let served = kept.serve()?;
-            setup.config.kafka.brokers = Text::Plain(served.address());
-            Some(served)
+            let kept = kept.serve()?;
+            asked = Some("the broker that `run --dev` kept under .unbatch/".to_owned());
+            setup.config.kafka.brokers = Text::Plain(kept.address());
+            served = Some(kept);
         }
-        Choice::File => None,
-    };
-    Ok(served)
+        Choice::File if !setup.names_brokers => {
+            let address = setup.config.kafka.brokers.resolve(setup.resolver.as_ref())?;
+            asked = Some(format!("the broker at {address}, the default"));
+        }
+        Choice::File => {}
+    }
+    Ok(Settled { served, asked })
 }
 
 fn choose(flag: Option<&str>, variable: Option<&str>, found: Found, in_file: bool, want: Want) -> Result<Choice> {

@@ -83,7 +83,7 @@ impl Failure {
     pub(crate) fn render(&self, terminal: &Terminal) -> String {
         match self {
             Failure::Files { found, files } => {
-                format!("{}{}", render_diagnostics(found, terminal), verdict(found, *files, terminal))
+                format!("{}{}", render_diagnostics(found, terminal), verdict(&Counted::of(found), *files, terminal))
             }
             Failure::Error(error) => render_error(error, None, terminal),
             Failure::Pipelines(list) => {
@@ -105,11 +105,35 @@ pub(crate) fn render_diagnostics(found: &Diagnostics, terminal: &Terminal) -> St
     format!("{}\n", found.render(style))
 }
 
+/// What was found, by how bad it is.
+#[derive(Default)]
+pub(crate) struct Counted {
+    pub(crate) errors: usize,
+    pub(crate) warnings: usize,
+    /// The code of the first.
+    pub(crate) first: Option<&'static str>,
+}
+
+impl Counted {
+    pub(crate) fn of(found: &Diagnostics) -> Self {
+        Self { errors: found.errors(), warnings: found.warnings(), first: found.iter().next().map(|d| d.code) }
+    }
+    pub(crate) fn error(&mut self, code: Option<&'static str>) {
+        // what stops it is worth explaining before what does not
+        self.first = if self.errors == 0 { code.or(self.first) } else { self.first.or(code) };
+        self.errors += 1;
+    }
+    pub(crate) fn warning(&mut self, code: &'static str) {
+        self.first = self.first.or(Some(code));
+        self.warnings += 1;
+    }
+}
+
 /// `✗ 4 files · 1 error · 0 warnings   unbatch explain U0102`
-pub(crate) fn verdict(found: &Diagnostics, files: usize, terminal: &Terminal) -> String {
+pub(crate) fn verdict(found: &Counted, files: usize, terminal: &Terminal) -> String {
     let counted = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let dot = terminal.glyph(Glyph::Dot);
-    let (glyph, style) = match found.has_errors() {
+    let (glyph, style) = match found.errors > 0 {
         true => (Glyph::Bad, Style::Red),
         false => (Glyph::Good, Style::Green),
     };
@@ -117,11 +141,11 @@ pub(crate) fn verdict(found: &Diagnostics, files: usize, terminal: &Terminal) ->
         "{} {} {dot} {} {dot} {}",
         terminal.paint(Output::Progress, style, terminal.glyph(glyph)),
         counted(files, "file"),
-        counted(found.errors(), "error"),
-        counted(found.warnings(), "warning"),
+        counted(found.errors, "error"),
+        counted(found.warnings, "warning"),
     );
-    if let Some(first) = found.iter().next() {
-        let _ = write!(line, "   unbatch explain {}", first.code);
+    if let Some(first) = found.first {
+        let _ = write!(line, "   unbatch explain {first}");
     }
     line.push('\n');
     line

@@ -1,10 +1,17 @@
 //! Names of released files. They say who moved a file and what was in it, so that nothing is overwritten and so that a file
 //! that was moved but is not in the ledger can be found.
 
+use crate::digest::id_of;
 use std::collections::HashSet;
 use std::path::Path;
 use unbatch_api::{Error, Result, SourceContext};
 
+/// Longest file name of the usual file systems, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+/// Longest ending that a shortened name keeps.
+const EXTENSION_BYTES_MAX: usize = 16;
+/// Between the beginning of a name that was too long and its hash.
+const SHORTENED: &str = "~~";
 /// Hex digits of the digest that a name carries.
 const DIGEST_DIGITS: usize = 16;
 
@@ -13,6 +20,8 @@ const DIGEST_DIGITS: usize = 16;
 pub struct Mark {
     who: String,
     generation: u64,
+    /// How long a name may be, so that a dot in front and the ending of a marker behind it still fit.
+    room: usize,
 }
 
 /// What an archive name says.
@@ -26,21 +35,57 @@ pub struct Parsed {
 }
 
 impl Mark {
-    pub fn new(cx: &SourceContext) -> Self {
+    /// `marker` is the ending of marker files.
+    pub fn new(cx: &SourceContext, marker: Option<&str>) -> Self {
         let who = format!("{}.{}.{}", cx.place.deployment, cx.place.split.pipeline, cx.place.split.index);
-        Self { who, generation: cx.generation }
+        let room = (NAME_BYTES_MAX - 1).saturating_sub(marker.map_or(0, str::len));
+        Self { who, generation: cx.generation, room }
     }
 
-    /// `stock.csv` becomes `stock~shop.stock-counts.0-1-9f86d081884c7d65.csv`.
+    pub fn who(&self) -> &str {
+        &self.who
+    }
+
+    /// `stock.csv` becomes `stock~shop.stock-counts.0-1-9f86d081884c7d65.csv`. Of a name that would be too long only the
+    /// beginning stays, and its hash.
     pub fn archive_name(&self, name: &str, digest: &str) -> String {
+        self.name_in(self.generation, name, digest)
+    }
+
+    fn name_in(&self, generation: u64, name: &str, digest: &str) -> String {
         let (stem, extension) = split_extension(name);
-        let digits = &digest[..DIGEST_DIGITS.min(digest.len())];
-        format!("{stem}~{}-{}-{digits}{extension}", self.who, self.generation)
+        let mark = format!("~{}-{generation}-{}", self.who, digits(digest));
+        let whole = format!("{stem}{mark}{extension}");
+        if whole.len() <= self.room {
+            return whole;
+        }
+        let extension = name.rfind('.').map_or("", |at| &name[at..]);
+        let extension = if extension.len() <= EXTENSION_BYTES_MAX { extension } else { "" };
+        let hash = id_of(&[name.as_bytes()], DIGEST_DIGITS);
+        self.fitted(name, &format!("{SHORTENED}{hash}{mark}{extension}"))
+    }
+
+    /// As much of `stem` as fits, and all of `rest`.
+    pub fn fitted(&self, stem: &str, rest: &str) -> String {
+        let room = self.room.saturating_sub(rest.len());
+        let stem = &stem[..stem.floor_char_boundary(room.min(stem.len()))];
+        format!("{stem}{rest}")
+    }
+
+    /// Whether a name that this pipeline's split gave is of the file of this path and digest.
+    pub fn is_of(&self, given: &str, parsed: &Parsed, path: &str, digest: &str) -> bool {
+        let is_by_name = parsed.name == path && parsed.digest == digits(digest);
+        is_by_name || parsed.is_shortened() && self.name_in(parsed.generation, path, digest) == given
     }
 
     /// The hidden name in the same folder that a file has while it is being released.
     pub fn private_name(&self, name: &str, digest: &str) -> String {
         format!(".{}", self.archive_name(name, digest))
+    }
+
+    /// How the drafts of this split's copies begin, in the archive.
+    pub fn draft_prefix(&self) -> String {
+        format!(".unbatch-draft.{}.", self.who)
     }
 
     /// The parts of a name that this pipeline's split gave, in any generation.
@@ -88,6 +133,13 @@ impl Mark {
     }
 }
 
+impl Parsed {
+    /// Whether the name may be only the beginning of the one under which the file was delivered.
+    pub fn is_shortened(&self) -> bool {
+        self.name.contains(SHORTENED)
+    }
+}
+
 /// The digits of a digest that names carry.
 pub fn digits(digest: &str) -> &str {
     &digest[..DIGEST_DIGITS.min(digest.len())]
@@ -106,7 +158,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        let mark = Mark { who: "shop.stock-counts.0".into(), generation: 3 };
+        let mark = Mark { who: "shop.stock-counts.0".into(), generation: 3, room: 249 };
         let digest = "9f86d081884c7d659a2feaa0c55ad015";
         for name in ["stock.csv", "a~b.csv.gz", "plain", "x.2026-01-01.csv", "y.c~v"] {
             let archived = mark.archive_name(name, digest);
@@ -118,6 +170,21 @@ mod tests {
         for foreign in ["stock.csv", "stock~shop.other.0-3-9f86d081884c7d65.csv", "stock~shop.stock-counts.0-3-zz.csv"]
         {
             assert!(mark.parse(foreign).is_none(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn long_names_fit_and_lead_back_to_their_file() {
+        let mark = Mark { who: "shop.stock-counts.0".into(), generation: 3, room: 249 };
+        let digest = "9f86d081884c7d659a2feaa0c55ad015";
+        let long =
+            ["é".repeat(120) + ".csv", "a".repeat(255), format!("x.{}", "y".repeat(253)), "b".repeat(251) + ".csv"];
+        for name in &long {
+            let given = mark.archive_name(name, digest);
+            assert!(given.len() <= 249, "{given}");
+            let parsed = mark.parse(&given).unwrap();
+            assert!(mark.is_of(&given, &parsed, name, digest), "{given}");
+            assert_eq!(long.iter().filter(|other| mark.is_of(&given, &parsed, other, digest)).count(), 1, "{given}");
         }
     }
 }

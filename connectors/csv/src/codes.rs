@@ -92,8 +92,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0226",
         "not a position of a file",
-        "`offsets set` takes a file's name and `again` or `done`, and `again` only for a file that is open or done.",
-        "Write FILE=again to read it anew, or FILE=done to leave it out. `unbatch offsets get` shows the names.",
+        "`offsets set` takes a file's name and `again` or `done`: `again` for a file that is open or done, `done` for one that is open, parked, grown or not known yet, each in the split that reads the file.",
+        "Write FILE=again to read it anew, or FILE=done to leave it out, with the split that reads it. `unbatch offsets get` shows the names. What comes under the name of a file that is done is another file: move it away if it is not to be read.",
     ),
     (
         "bad_bool",
@@ -150,28 +150,28 @@ pub const CODES: &[CodeEntry] = &[
         "Unpack it, and deliver it under a name that `match` takes.",
     ),
     (
+        "duplicate",
+        "a file was delivered again",
+        "A file has the name and content of one that was read before, so it was not read a second time.",
+        "Nothing, if it was sent twice by mistake. To load it all the same set it to `again` with `unbatch offsets set`, or set `redelivered: load`.",
+    ),
+    (
         "field_too_large",
         "a field longer than field_max",
         "A field of a declared or found column has more bytes than `field_max` allows.",
         "Raise `field_max` if such fields are meant; otherwise a quote is missing in the row.",
     ),
     (
-        "header_bad_quote",
-        "the header has text after a closing quote",
-        "Something other than a delimiter follows a closing quote in the first record. The file was parked.",
-        "Mend the header, and check `dialect.quote` and `dialect.delimiter`.",
-    ),
-    (
-        "duplicate",
-        "a file was delivered again",
-        "A file has the content of one that was read before, under another name or anew, so it was not read a second time.",
-        "Nothing, if it was sent twice by mistake. To load it all the same set it to `again` with `unbatch offsets set`, or set `on_duplicate: load`.",
-    ),
-    (
         "grown",
         "a file grew after it was read",
         "Something was appended to a file that was read to its end. What was appended is not read.",
         "Deliver what is new as a file of its own, or set `on_growth: continue`, which reads what was appended.",
+    ),
+    (
+        "header_bad_quote",
+        "the header has text after a closing quote",
+        "Something other than a delimiter follows a closing quote in the first record. The file was parked.",
+        "Mend the header, and check `dialect.quote` and `dialect.delimiter`.",
     ),
     (
         "header_blank_column",
@@ -198,6 +198,18 @@ pub const CODES: &[CodeEntry] = &[
         "Convert the files to UTF-8 where they are written, or with iconv before they are delivered.",
     ),
     (
+        "marked_done",
+        "a file is not read because it was marked",
+        "`unbatch offsets set` marked the file as done: it is not read, or not the rest of it. It stays where it is, whatever `after` says.",
+        "Nothing, if it was meant. To read it all the same set it to `again` with `unbatch offsets set`. The next file under its name is read.",
+    ),
+    (
+        "mended",
+        "a file goes on with another rest",
+        "With `on_bad_file: stop`: a file that was read in part is not the same any more behind the rows that were committed. Those are the same, so it goes on behind them.",
+        "Nothing, if it was mended after it stopped the pipeline. Otherwise ask its sender: files should be renamed into the folder when they are complete.",
+    ),
+    (
         "missing_required",
         "a required column is empty",
         "The column is declared `required`, and the field is empty or one of the words that mean NULL.",
@@ -208,6 +220,24 @@ pub const CODES: &[CodeEntry] = &[
         "a record of a file has no end",
         "No record ends within `record_max`. As a rule a closing quote is missing, so that the rest of the file looks like one field. The file was parked.",
         "Look for the quote at the line that the entry names. Raise `record_max` if such records are meant.",
+    ),
+    (
+        "rejected_too_large",
+        "a refused record is too large to be kept",
+        "A record was refused that is larger than what quarantine keeps of one (256 KiB). As a rule a quote is missing or one too many, so that many good rows became one field. The file was parked in front of it and is never taken away.",
+        "Look at the line that the entry names, mend the quote and deliver the file again.",
+    ),
+    (
+        "returned",
+        "a file went back under another name",
+        "A file that was about to be released was not the one that was read, and when it went back another file had its name. It has a name with `~returned-` in it now, and is read under that one; with markers only when there is one for it.",
+        "Nothing. If it waits for a marker, make one for its new name.",
+    ),
+    (
+        "returned_unseen",
+        "a file went back under a name that is not read",
+        "A file went back beside a newer one, with `~returned-` in its name, and `match` does not take that name. So it is not read.",
+        "Give it a name that `match` takes once the newer file is done, or make `match` a pattern that takes both.",
     ),
     (
         "too_few_fields",

@@ -68,8 +68,8 @@ impl SourceConnector for CsvDrops {
         offsets::describe(checkpoint)
     }
 
-    fn jump(_: &CsvDropsConfig, checkpoint: &Checkpoint, jumps: &[Jump]) -> Result<Checkpoint> {
-        offsets::jump(checkpoint, jumps)
+    fn jump(config: &CsvDropsConfig, checkpoint: &Checkpoint, jumps: &[Jump]) -> Result<Checkpoint> {
+        offsets::jump(config, checkpoint, jumps)
     }
 }
 

@@ -13,6 +13,8 @@ use unbatch_api::{Error, Reports, Result};
 
 /// How much longer than `stable_for` a file that is ready waits for one with a smaller name that is still being written.
 const HOLD_BACK: u32 = 10;
+/// In the name of a file that was put back beside a newer one.
+pub const RETURNED: &str = "~returned-";
 pub const OWNER_PREFIX: &str = ".unbatch-owner-";
 
 /// Which names are data files, and of which split.
@@ -35,13 +37,19 @@ impl Names {
     }
     /// Whether any split of this pipeline reads the file.
     pub fn is_data(&self, name: &str) -> bool {
-        let is_marker = self.marker.as_ref().is_some_and(|ending| name.ends_with(ending.as_str()));
-        !name.starts_with('.') && !is_marker && self.matcher.is_match(name)
+        !name.starts_with('.') && !self.is_marker(name) && self.matcher.is_match(name)
+    }
+    fn is_marker(&self, name: &str) -> bool {
+        self.marker.as_ref().is_some_and(|ending| name.ends_with(ending.as_str()))
     }
     pub fn is_ours(&self, name: &str) -> bool {
-        let split = (murmur2(name.as_bytes()) & 0x7fff_ffff) % self.splits;
-        split == self.split && self.is_data(name)
+        split_of(name, self.splits) == self.split && self.is_data(name)
     }
+}
+
+/// The split that reads files of this name.
+pub fn split_of(name: &str, splits: u32) -> u32 {
+    (murmur2(name.as_bytes()) & 0x7fff_ffff) % splits.max(1)
 }
 
 pub fn matcher(pattern: &str) -> Result<GlobMatcher> {
@@ -59,6 +67,10 @@ pub struct Listing {
     pub data_names: Vec<String>,
     /// Hidden files of ours or of other pipelines that may matter: owner markers and files that are being released.
     pub hidden: Vec<String>,
+    /// Data files of this split that cannot even be looked at, such as links in a circle, and why.
+    pub unreadable: Vec<(String, Error)>,
+    /// Files that were put back under another name, which `match` does not take.
+    pub returned: Vec<String>,
     /// Names that are not UTF-8 and so are nobody's.
     pub unreadable_names: u64,
 }
@@ -76,12 +88,16 @@ pub fn list(folder: &Path, names: &Names, follow_links: bool) -> Result<Listing>
         if name.starts_with('.') {
             listing.hidden.push(name);
         } else if names.is_data(&name) {
-            if names.is_ours(&name)
-                && let Some(stat) = look(&entry.path(), follow_links)?
-            {
-                listing.files.push((name.clone(), stat));
+            if names.is_ours(&name) {
+                match look(&entry.path(), follow_links) {
+                    Ok(Some(stat)) => listing.files.push((name.clone(), stat)),
+                    Ok(None) => {}
+                    Err(error) => listing.unreadable.push((name.clone(), error)),
+                }
             }
             listing.data_names.push(name);
+        } else if name.contains(RETURNED) && !names.is_marker(&name) && split_of(&name, names.splits) == names.split {
+            listing.returned.push(name);
         }
     }
     Ok(listing)
@@ -151,7 +167,7 @@ impl Settling {
         mut files: Vec<(String, FileStat)>,
         now: Instant,
         hold_back: bool,
-    ) -> Result<Judged> {
+    ) -> Judged {
         if self.in_order {
             files.sort_by(|a, b| a.0.cmp(&b.0));
             if sabotaged("F1") {
@@ -165,7 +181,7 @@ impl Settling {
             let known = self.seen.get(&name).copied();
             let first = known.map_or(now, |k| k.first);
             let since = known.filter(|k| k.stat.is_same_content(&stat)).map_or(now, |k| k.since);
-            let is_settled = self.is_settled(&folder.join(&name), &stat, now - since)? || sabotaged("file-unsettled");
+            let is_settled = self.is_settled(&folder.join(&name), &stat, now - since) || sabotaged("file-unsettled");
             seen.insert(name.clone(), Seen { stat, since, first });
             if is_settled && !held_back {
                 judged.ready.push((name, stat));
@@ -177,7 +193,7 @@ impl Settling {
             judged.waiting.push((name, now - first));
         }
         self.seen = seen;
-        Ok(judged)
+        judged
     }
 
     /// How long a file must stand still; nothing when markers tell.
@@ -195,12 +211,14 @@ impl Settling {
         }
     }
 
-    fn is_settled(&self, path: &Path, stat: &FileStat, still_for: Duration) -> Result<bool> {
+    fn is_settled(&self, path: &Path, stat: &FileStat, still_for: Duration) -> bool {
         match &self.ready_when {
-            ReadyWhen::StableFor(period) => Ok(still_for >= period.0),
+            ReadyWhen::StableFor(period) => still_for >= period.0,
             // a marker older than the file belongs to an earlier delivery under the same name
             ReadyWhen::Marker(ending) => {
-                Ok(look(&marker_of(path, ending), true)?.is_some_and(|marker| marker.mtime >= stat.mtime))
+                // a marker that cannot be looked at says nothing, and its file waits
+                let marker = look(&marker_of(path, ending), true).ok().flatten();
+                marker.is_some_and(|marker| marker.mtime >= stat.mtime)
             }
         }
     }

@@ -22,16 +22,16 @@ pub enum Outcome {
     Loaded,
     /// Parked; `code` says why.
     Failed,
-    /// Marked as done by hand without being read.
+    /// Marked as done by hand, and not read, or not to its end.
     Skipped,
     /// It grew after it was loaded, and what was appended is not read.
     Grown,
-    /// Marked by hand before it was seen: whatever is under this name is done.
+    /// Marked by hand and not seen since: the file of the entry's stat is done; without one, the first file of this name.
     Marked,
 }
 
 /// One file that is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Relative to the folder.
     pub path: String,
@@ -52,6 +52,32 @@ pub struct Entry {
     /// Its name in the archive, whether or not it is there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
+    /// Of a parked file: how far its `rows` go, so that what is appended can be read from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_to: Option<ReadTo>,
+}
+
+/// A place behind which a parked file was not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadTo {
+    pub byte: u64,
+    /// Digest of the bytes before it.
+    pub prefix: String,
+}
+
+impl Entry {
+    /// How far the file was read or given up, when that is known.
+    pub fn end(&self) -> Option<ReadTo> {
+        match self.outcome {
+            Outcome::Loaded | Outcome::Skipped => Some(ReadTo { byte: self.stat.size, prefix: self.digest.clone() }),
+            Outcome::Failed => self.read_to.clone(),
+            _ => None,
+        }
+    }
+    /// Whether its rows end at `byte`.
+    pub fn ends_at(&self, byte: u64) -> bool {
+        self.outcome != Outcome::Skipped && self.end().is_some_and(|end| end.byte == byte)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,14 +206,25 @@ impl<'a> CommittedLedger<'a> {
     /// What is committed of a path, oldest first.
     pub fn of(&self, path: &str) -> Result<Vec<Entry>> {
         let mut found = Vec::new();
+        let written = serde_json::to_vec(path).map_err(|e| Error::bug("encoding a path failed").caused_by(e))?;
         for number in 0.. {
             let key = page_key((bucket(path), number));
             let Some(bytes) = self.checkpoint.note(&key) else { break };
-            // a page that does not hold the path's text at all need not be parsed
-            if memchr::memmem::find(bytes, path.as_bytes()).is_some() || !path.is_ascii() || path.contains(['"', '\\'])
-            {
+            // a page that does not hold the path at all need not be parsed
+            if memchr::memmem::find(bytes, &written).is_some() {
                 found.extend(decode(&key, bytes)?.into_iter().filter(|e| e.path == path));
             }
+        }
+        Ok(found)
+    }
+}
+
+impl CommittedLedger<'_> {
+    /// All that is committed; reads every page.
+    pub fn files(&self) -> Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        for (key, bytes) in self.checkpoint.notes.iter().filter(|(key, _)| is_ledger_key(key)) {
+            found.extend(decode(key, bytes)?);
         }
         Ok(found)
     }
@@ -209,7 +246,8 @@ fn decode(key: &NoteKey, bytes: &[u8]) -> Result<Vec<Entry>> {
 
 fn entry_bytes(entry: &Entry) -> usize {
     // its JSON, a little high: names and numbers of the fields, and text whose quotes may need escapes
-    2 * entry.path.len() + entry.digest.len() + entry.archive.as_ref().map_or(0, String::len) + 300
+    let read_to = entry.read_to.as_ref().map_or(0, |r| r.prefix.len() + 50);
+    2 * entry.path.len() + entry.digest.len() + entry.archive.as_ref().map_or(0, String::len) + read_to + 340
 }
 
 fn bucket(path: &str) -> u8 {
@@ -240,7 +278,7 @@ mod tests {
             path: path.into(),
             id: "0123456789abcdef".into(),
             seq,
-            stat: FileStat { size: u64::MAX, mtime: i64::MAX, ctime: i64::MIN, inode: u64::MAX },
+            stat: FileStat { size: u64::MAX, mtime: i64::MAX, ctime: i64::MIN, inode: u64::MAX, born: Some(i64::MAX) },
             digest: "f".repeat(64),
             outcome: Outcome::Loaded,
             code: None,
@@ -248,6 +286,7 @@ mod tests {
             rejected: 0,
             line: 2,
             archive: Some("x".repeat(200)),
+            read_to: None,
         }
     }
 
@@ -256,7 +295,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let mut checkpoint = Checkpoint::default();
         // one bucket, many deliveries of one name; the worst name is all quotes
-        for name in ["stock.csv", &"\"".repeat(250)] {
+        for name in ["stock.csv", &"\"".repeat(250), "tab\there.csv"] {
             for i in 0..300 {
                 let (key, bytes) = ledger.add(entry(name, i)).unwrap();
                 assert!(bytes.len() <= NOTE_BYTES_MAX, "{key} has {}", bytes.len());
@@ -265,10 +304,11 @@ mod tests {
         }
         assert!(checkpoint.notes.len() > 2);
         let again = Ledger::read(&checkpoint).unwrap();
-        assert_eq!((again.files().count(), again.of("stock.csv").count()), (600, 300));
+        assert_eq!((again.files().count(), again.of("stock.csv").count()), (900, 300));
         assert_eq!(again.of("stock.csv").last(), ledger.of("stock.csv").last());
         let committed = CommittedLedger::new(&checkpoint);
         assert_eq!(committed.of(&"\"".repeat(250)).unwrap().len(), 300);
+        assert_eq!(committed.of("tab\there.csv").unwrap().len(), 300);
         assert!(committed.of("other.csv").unwrap().is_empty());
         let notes = Ledger::notes_of(again.files().cloned()).unwrap();
         assert_eq!(notes.into_iter().collect::<BTreeMap<_, _>>(), checkpoint.notes);

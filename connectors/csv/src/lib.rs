@@ -17,6 +17,7 @@ mod location;
 mod notes;
 mod offsets;
 mod owner;
+mod placing;
 mod position;
 mod reader;
 mod rejects;
@@ -24,6 +25,7 @@ mod release;
 mod replay;
 mod scanner;
 mod source;
+mod turns;
 mod validate;
 
 pub use codes::CODES;

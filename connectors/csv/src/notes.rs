@@ -9,7 +9,7 @@ use unbatch_api::{Checkpoint, Error, NoteKey, Result};
 const OPEN_PREFIX: &str = "open/";
 
 /// A file that is partly read. Version 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenNote {
     pub v: u32,

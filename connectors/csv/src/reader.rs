@@ -12,6 +12,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use unbatch_api::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use unbatch_api::arrow::compute::filter;
+use unbatch_api::quarantine::RAW_BYTES_MAX;
 use unbatch_api::{Error, Result, StopAfter};
 
 /// A piece of a file: what is scanned at once, and so about the size of a batch.
@@ -32,6 +33,12 @@ pub struct Rows {
     pub refused: Vec<Refused>,
     /// Where the file stands after them.
     pub through: Place,
+}
+
+impl Rows {
+    fn is_empty(&self) -> bool {
+        self.rows.num_rows() == 0 && self.refused.is_empty()
+    }
 }
 
 /// The file cannot be read on: why, and where.
@@ -322,31 +329,54 @@ impl<R: Read + Seek> FileReader<R> {
         let columns: Vec<ArrayRef> = layout.columns.iter().map(|c| c.decode(&cells, &mut faults)).collect();
         let refused = rejects::in_order(&self.block, data, layout, self.place, &faults);
         let seen = self.block.len() as u64;
-        let cut = rejects::first_passed(&self.stop_after, &refused, self.place.row, seen, self.rejected);
-        let kept = rejects::Kept::new(&self.block, faults, refused, self.place, cut);
+        let passed = rejects::first_passed(&self.stop_after, &refused, self.place.row, seen, self.rejected);
+        let too_large = rejects::first_too_large(&refused).filter(|r| passed.is_none_or(|row| r.row <= row)).cloned();
+        let cut = too_large.as_ref().map(|r| r.row - 1).or(passed);
+        let whole = Place {
+            row: self.place.row + seen,
+            line: self.place.line + scanned.lines,
+            byte: self.place.byte + scanned.used as u64,
+        };
+        let kept = rejects::Kept::new(&self.block, faults, refused, (self.place, whole), cut);
         let rows = assemble(layout, columns, kept.mask.as_ref())?;
         self.rejected += kept.refused.len() as u64;
-        let bad = cut.map(|row| {
-            let message = format!("{} of {row} rows were rejected, more than stop_after allows", self.rejected);
-            BadFile { code: "too_many_rejected", message, at: kept.end, head: Bytes::new() }
-        });
+        let bad = match too_large {
+            Some(row) => Some(self.too_large(&row, kept.next)),
+            None => passed.map(|row| {
+                let message = format!("{} of {row} rows were rejected, more than stop_after allows", self.rejected);
+                BadFile { code: "too_many_rejected", message, at: kept.end, head: Bytes::new() }
+            }),
+        };
         match &bad {
             None => {
                 self.place.row += seen;
                 self.use_up(&scanned);
             }
-            Some(bad) => {
-                let used = (bad.at.byte - self.place.byte) as usize;
+            Some(_) => {
+                let used = (kept.next.byte - self.place.byte) as usize;
                 self.digest.update(&self.buffer[self.begin..self.begin + used]);
                 self.begin += used;
-                self.place = bad.at;
+                self.place = kept.next;
             }
         }
         let rows = Rows { rows, lines: kept.lines, bytes: kept.bytes, refused: kept.refused, through: self.place };
         Ok(match bad {
             None => Step::Rows(rows),
+            Some(bad) if rows.is_empty() => Step::Bad(None, bad),
             Some(bad) => Step::Bad(Some(rows), bad),
         })
+    }
+
+    /// A refused record of which only a part could be kept.
+    fn too_large(&self, row: &Refused, at: Place) -> BadFile {
+        let (bytes, most) = (row.raw.len(), RAW_BYTES_MAX);
+        let message = format!(
+            "a record of {bytes} bytes was refused ({}), more than the {most} that quarantine keeps; as a rule a quote is \
+             missing or one too many, and good rows are inside",
+            row.code
+        );
+        let head = row.raw.slice(..bytes.min(HEAD_BYTES));
+        BadFile { code: "rejected_too_large", message, at, head }
     }
 
     fn open_quote(&self) -> BadFile {

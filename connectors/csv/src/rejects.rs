@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::Arc;
 use unbatch_api::arrow::array::BooleanArray;
+use unbatch_api::quarantine::RAW_BYTES_MAX;
 use unbatch_api::{RawRow, RejectedRow, RowOrigin, Stage, StopAfter, StreamName};
 
 /// A refused row before it has the names of its stream and file.
@@ -23,13 +24,14 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub fn into_rejected(self, stream: &StreamName, file: &Arc<str>) -> RejectedRow {
+    pub fn into_rejected(self, stream: &StreamName, file: &Arc<str>, delivery: &Arc<str>) -> RejectedRow {
+        let (file, delivery) = (file.clone(), delivery.clone());
         RejectedRow {
             code: Cow::Borrowed(self.code),
             message: self.message,
             stage: Stage::Source,
             stream: stream.clone(),
-            origin: RowOrigin::File { file: file.clone(), line: self.line, byte: self.byte },
+            origin: RowOrigin::File { file, delivery, line: self.line, byte: self.byte },
             raw: RawRow::of(self.raw),
         }
     }
@@ -74,6 +76,10 @@ pub fn first_passed(
     rows: u64,
     rejected_before: u64,
 ) -> Option<u64> {
+    // it was too much before this block: the file was parked or stopped here, and nobody changed `stop_after` since
+    if stop_after.is_passed(rejected_before, before) {
+        return Some(before);
+    }
     let at_refused = refused.iter().zip(rejected_before + 1..).map(|(r, rejected)| (r.row, rejected));
     // the percentage begins to count at this row, which may itself be good
     let threshold = StopAfter::PERCENT_ROWS_MIN;
@@ -86,6 +92,12 @@ pub fn first_passed(
         .min()
 }
 
+/// The first refused row that is too large to be kept whole in quarantine. Its file is parked in front of it: with a part of its
+/// bytes nobody could mend what may have been thousands of good rows behind a stray quote.
+pub fn first_too_large(refused: &[Refused]) -> Option<&Refused> {
+    refused.iter().find(|r| r.raw.len() > RAW_BYTES_MAX)
+}
+
 /// What of a block goes on: everything but the refused rows, up to the row where it was cut.
 pub struct Kept {
     /// `None`: all good records.
@@ -93,12 +105,20 @@ pub struct Kept {
     pub lines: Vec<u64>,
     pub bytes: Vec<u64>,
     pub refused: Vec<Refused>,
-    /// After the last row that counts; only meant when there was a cut.
+    /// After the last row that counts, and where the next one begins; only meant when there was a cut.
     pub end: Place,
+    pub next: Place,
 }
 
 impl Kept {
-    pub fn new(block: &Block, faults: Faults, mut refused: Vec<Refused>, start: Place, cut: Option<u64>) -> Self {
+    /// `start` and `whole` are where the block begins and ends.
+    pub fn new(
+        block: &Block,
+        faults: Faults,
+        mut refused: Vec<Refused>,
+        (start, whole): (Place, Place),
+        cut: Option<u64>,
+    ) -> Self {
         let good = match cut {
             None => block.records.len(),
             Some(row) => {
@@ -119,20 +139,22 @@ impl Kept {
             }
         };
         let (lines, bytes) = kept.map(|p| (p.line, start.byte + u64::from(p.start))).unzip();
-        Self { mask, lines, bytes, end: end_of(block, start, cut), refused }
+        let (end, next) = ends_of(block, start, whole, cut);
+        Self { mask, lines, bytes, end, next, refused }
     }
 }
 
-/// Where the record of the cut ends.
-fn end_of(block: &Block, start: Place, cut: Option<u64>) -> Place {
-    let Some(row) = cut else { return start };
+/// Where the record of the cut ends, and where the one after it begins.
+fn ends_of(block: &Block, start: Place, whole: Place, cut: Option<u64>) -> (Place, Place) {
+    let Some(row) = cut else { return (start, start) };
     let places = block.records.iter().chain(block.misshapen.iter().map(|m| &m.place));
     let mut places: Vec<&RecordPlace> = places.collect();
     places.sort_by_key(|p| p.start);
-    match (row - start.row).checked_sub(1).and_then(|i| places.get(i as usize)) {
-        Some(place) => Place { row, line: place.line, byte: start.byte + u64::from(place.end) },
-        None => start,
-    }
+    let at = |place: &RecordPlace, byte: u32| Place { row, line: place.line, byte: start.byte + u64::from(byte) };
+    let kept = (row - start.row) as usize;
+    let end = kept.checked_sub(1).and_then(|i| places.get(i)).map_or(start, |place| at(place, place.end));
+    let next = places.get(kept).map_or(Place { row, ..whole }, |place| at(place, place.start));
+    (end, next)
 }
 
 /// Header and row as a file of their own.
@@ -158,8 +180,9 @@ fn shape_text(fault: ShapeFault, layout: &Layout) -> (&'static str, String) {
             ("bad_quote", "something other than a delimiter or a line break follows a closing quote".into())
         }
         ShapeFault::FieldTooLarge(field) => {
-            let column = layout.columns.iter().find(|c| c.field == field).map_or("?", |c| c.name.as_str());
-            ("field_too_large", format!("column `{column}`: longer than field_max"))
+            let declared = layout.columns.iter().take(layout.declared).find(|c| c.field == field);
+            let column = declared.map_or_else(|| format!("{}", field + 1), |c| format!("`{}`", c.name));
+            ("field_too_large", format!("column {column}: longer than field_max"))
         }
     }
 }

@@ -2,19 +2,21 @@
 //!
 //! A file is taken by renaming it to a hidden name in its own folder, which is one atomic step for whatever stands under
 //! the name at that moment. Only then is it looked at: if it is not the file that was read, it goes back without replacing
-//! anything. A crash at any point leaves either the file under its name or the hidden one, and both are found again.
+//! anything. Its marker is taken just before it, to a hidden name beside that one. A crash at any point leaves either the file
+//! under its name or the hidden one, and both are found again.
 
-use crate::archive::{self, Mark};
+use crate::archive::{Mark, Parsed};
 use crate::config::{After, CsvDropsConfig, ReadyWhen};
-use crate::digest::ContentDigest;
 use crate::file_stat::FileStat;
-use crate::folder::{Listing, file_error, look, marker_of};
+use crate::folder::{Listing, Names, RETURNED, file_error, look, marker_of};
 use crate::ledger::{CommittedLedger, Entry, Outcome};
+use crate::placing::{copy_into, digest_of, is_no_link, remove, rename_to_free, sync_folder};
+use crate::turns::{Retries, turn_of};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{Checkpoint, Error, Ownership, Reports, Result, SourceContext, SplitId};
@@ -23,6 +25,12 @@ use unbatch_api::{Checkpoint, Error, Ownership, Reports, Result, SourceContext, 
 const WATCH_FOR: Duration = Duration::from_secs(3600);
 const WATCHED_MAX: usize = 1_000;
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// Names that are tried for a file that goes back while another has its name.
+const RETURNED_MAX: u32 = 100;
+
+/// What is told of a file that went back under a name that nobody reads.
+pub const RETURNED_UNSEEN: &str = "went back under this name, since a newer file had its own, and `match` does not take this one: \
+                                   it is not read. Give it a name that `match` takes once the newer file is done";
 
 /// Moves or deletes files that are committed.
 pub struct Releaser {
@@ -30,12 +38,17 @@ pub struct Releaser {
     /// `None`: files are deleted.
     archive: Option<PathBuf>,
     marker: Option<String>,
+    names: Names,
     mark: Mark,
     split: SplitId,
     ownership: Arc<dyn Ownership>,
     reports: Reports,
     watched: VecDeque<Watched>,
     looked_at: Instant,
+    turn: Arc<Mutex<()>>,
+    retries: Retries,
+    /// Drafts that a crash left in the archive are removed once.
+    is_swept: bool,
 }
 
 struct Watched {
@@ -45,9 +58,18 @@ struct Watched {
     until: Instant,
 }
 
+/// One look at all that is due. The first error is kept; one file does not keep the others.
+struct Round {
+    now: Instant,
+    /// The last chance of this run: nobody waits for another one.
+    is_last: bool,
+    error: Option<Error>,
+    is_over: bool,
+}
+
 impl Releaser {
     /// `None` when files are kept.
-    pub fn new(config: &CsvDropsConfig, folder: &Path, cx: &SourceContext) -> Result<Option<Self>> {
+    pub fn new(config: &CsvDropsConfig, folder: &Path, names: &Names, cx: &SourceContext) -> Result<Option<Self>> {
         let archive = match &config.after {
             After::Keep => return Ok(None),
             After::Delete => None,
@@ -57,16 +79,21 @@ impl Releaser {
             ReadyWhen::Marker(ending) => Some(ending.clone()),
             ReadyWhen::StableFor(_) => None,
         };
+        let mark = Mark::new(cx, marker.as_deref());
         Ok(Some(Self {
+            turn: turn_of(folder, mark.who()),
             folder: folder.to_owned(),
             archive,
             marker,
-            mark: Mark::new(cx),
+            names: names.clone(),
+            mark,
             split: cx.place.split.clone(),
             ownership: cx.ownership.clone(),
             reports: cx.reports.clone(),
             watched: VecDeque::new(),
             looked_at: Instant::now(),
+            retries: Retries::default(),
+            is_swept: false,
         }))
     }
 
@@ -76,19 +103,60 @@ impl Releaser {
     pub fn mark(&self) -> &Mark {
         &self.mark
     }
+    /// Whether something could not be released, and is tried again.
+    pub fn is_failing(&self) -> bool {
+        self.retries.is_any()
+    }
 
-    /// Takes away every file of the listing that `committed` says is done, and finishes what a crash left half done.
+    /// Takes away every file of the listing that `committed` says is done, and finishes what a crash left half done. What failed
+    /// a moment ago is left for later, and all of it while another releaser of this split is at work.
     pub fn release_due(&mut self, listing: &Listing, committed: &Checkpoint) -> Result<()> {
+        let turn = self.turn.clone();
+        let _held = match turn.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(held)) => held.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        self.round(listing, committed, false)
+    }
+
+    /// The same for the last time in a run: waits for its turn, and tries everything.
+    pub fn release_all(&mut self, listing: &Listing, committed: &Checkpoint) -> Result<()> {
+        let turn = self.turn.clone();
+        let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.round(listing, committed, true)
+    }
+
+    fn round(&mut self, listing: &Listing, committed: &Checkpoint, is_last: bool) -> Result<()> {
+        let mut round = Round { now: Instant::now(), is_last, error: None, is_over: false };
+        if !is_last && self.retries.is_full(round.now) {
+            return Ok(());
+        }
+        self.sweep_drafts()?;
         let ledger = CommittedLedger::new(committed);
-        self.finish_hidden(listing, &ledger)?;
+        self.finish_hidden(listing, &ledger, &mut round)?;
         for (name, stat) in &listing.files {
             let entries = ledger.of(name)?;
             let done = |e: &&Entry| (e.stat == *stat || sabotaged("F2")) && is_releasable(e.outcome);
             if let Some(entry) = entries.iter().rev().find(done) {
-                self.release(entry)?;
+                self.attempt(name, &mut round, |releaser| releaser.release(entry));
             }
         }
-        Ok(())
+        self.retries.end_round(round.now);
+        round.error.map_or(Ok(()), Err)
+    }
+
+    fn attempt(&mut self, name: &str, round: &mut Round, work: impl FnOnce(&mut Self) -> Result<()>) {
+        if round.is_over || !(round.is_last || self.retries.may(name, round.now)) || !self.is_ours() {
+            return;
+        }
+        match work(self) {
+            Ok(()) => self.retries.succeeded(name),
+            Err(error) => {
+                round.is_over = self.retries.failed(name, &error, round.now);
+                round.error.get_or_insert(error);
+            }
+        }
     }
 
     /// Looks again at files that were archived a while ago; one that has grown was still being written.
@@ -110,9 +178,6 @@ impl Releaser {
     }
 
     fn release(&mut self, entry: &Entry) -> Result<()> {
-        if !self.is_ours() {
-            return Ok(());
-        }
         let path = self.folder.join(&entry.path);
         let hidden = self.folder.join(self.mark.private_name(&entry.path, &entry.digest));
         if look(&hidden, false)?.is_some() {
@@ -120,6 +185,12 @@ impl Releaser {
             return Ok(());
         }
         hit("csv.before_release_rename")?;
+        // the file may be the next delivery by now, and then the marker is its marker
+        if look(&path, false)?.is_none_or(|now| now != entry.stat) && !sabotaged("F2") {
+            return Ok(());
+        }
+        self.take_marker(&path, &hidden)?;
+        hit("csv.after_marker_rename")?;
         match std::fs::rename(&path, &hidden) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
@@ -129,22 +200,57 @@ impl Releaser {
         self.finish(entry, &hidden, Some(entry.stat))
     }
 
+    /// An old marker must not vouch for the next delivery, and the marker of the next one must not go with this file.
+    fn take_marker(&self, path: &Path, hidden: &Path) -> Result<()> {
+        let Some(ending) = &self.marker else { return Ok(()) };
+        let marker = marker_of(path, ending);
+        match std::fs::rename(&marker, marker_of(hidden, ending)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("taking a marker failed", &marker, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Files with a hidden name of ours: each is done or goes back.
-    fn finish_hidden(&mut self, listing: &Listing, ledger: &CommittedLedger<'_>) -> Result<()> {
+    fn finish_hidden(&mut self, listing: &Listing, ledger: &CommittedLedger<'_>, round: &mut Round) -> Result<()> {
         for name in &listing.hidden {
-            let Some(parsed) = name.strip_prefix('.').and_then(|n| self.mark.parse(n)) else { continue };
-            if !self.is_ours() {
-                return Ok(());
-            }
-            let entries = ledger.of(&parsed.name)?;
-            let done = |e: &&Entry| archive::digits(&e.digest) == parsed.digest && is_releasable(e.outcome);
-            let hidden = self.folder.join(name);
-            match entries.iter().rev().find(done) {
-                Some(entry) => self.finish(entry, &hidden, None)?,
-                None => self.put_back(&hidden, &parsed.name)?,
-            }
+            let marked = self.marker.as_ref().and_then(|ending| name.strip_suffix(ending.as_str()));
+            let given = marked.unwrap_or(name);
+            let Some(parsed) = given.strip_prefix('.').and_then(|n| self.mark.parse(n)) else { continue };
+            let entry = self.entry_of(ledger, given, &parsed)?.filter(|e| is_releasable(e.outcome));
+            let hidden = self.folder.join(given);
+            self.attempt(&parsed.name, round, |releaser| match (entry, marked) {
+                (Some(entry), None) => releaser.finish(&entry, &hidden, None),
+                (None, None) => releaser.put_back(&hidden, &parsed.name, parsed.is_shortened()),
+                (entry, Some(_)) => releaser.finish_marker(entry.as_ref(), &hidden, &parsed.name),
+            });
         }
         Ok(())
+    }
+
+    /// A hidden marker goes with the hidden file. Alone it was taken just before a crash; the file may still be under its name.
+    fn finish_marker(&self, entry: Option<&Entry>, hidden: &Path, name: &str) -> Result<()> {
+        let Some(ending) = &self.marker else { return Ok(()) };
+        if look(hidden, false)?.is_some() {
+            return Ok(());
+        }
+        let (marker, back) = (marker_of(hidden, ending), marker_of(&self.folder.join(name), ending));
+        if entry.is_none() && look(&marker, false)?.is_some() {
+            let failed = |e| file_error("putting a marker back failed", &back, e);
+            // where there is a newer one, this one is of no more use
+            rename_to_free(&marker, &back).map_err(failed)?;
+        }
+        remove(&marker)
+    }
+
+    /// The newest committed entry of the file that has a hidden name.
+    fn entry_of(&self, ledger: &CommittedLedger<'_>, given: &str, parsed: &Parsed) -> Result<Option<Entry>> {
+        let given = given.trim_start_matches('.');
+        let is_it = |e: &Entry| self.mark.is_of(given, parsed, &e.path, &e.digest);
+        let mut entries = ledger.of(&parsed.name)?;
+        if parsed.is_shortened() && !entries.iter().any(is_it) {
+            entries = ledger.files()?;
+        }
+        Ok(entries.into_iter().rev().find(is_it))
     }
 
     /// Moves on a file that has its hidden name: to the archive, away, or back.
@@ -155,12 +261,10 @@ impl Releaser {
             None => stat.size == entry.stat.size && digest_of(hidden)? == entry.digest,
         };
         if !is_same && !sabotaged("F2") {
-            return self.put_back(hidden, &entry.path);
+            return self.put_back(hidden, &entry.path, false);
         }
-        // an old marker must not vouch for the next delivery
         if let Some(ending) = &self.marker {
-            let marker = marker_of(&self.folder.join(&entry.path), ending);
-            remove(&marker)?;
+            remove(&marker_of(hidden, ending))?;
         }
         match self.archive.clone() {
             None => remove(hidden)?,
@@ -178,7 +282,7 @@ impl Releaser {
         let is_placed = match std::fs::hard_link(hidden, &target) {
             Ok(()) => true,
             Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
-            Err(e) if is_no_link(&e) => copy_into(hidden, &target, &entry.digest)?,
+            Err(e) if is_no_link(&e) => copy_into(hidden, &target, &self.draft_in(archive), &entry.digest)?,
             Err(e) => return Err(file_error("moving a file into the archive failed", &target, e)),
         };
         // the name was taken: by the same content (an earlier copy, or we were here before a crash), or by somebody else's
@@ -186,13 +290,13 @@ impl Releaser {
             || look(&target, false)?.is_some_and(|there| there.size == stat.size)
                 && digest_of(&target)? == entry.digest;
         if !is_there && look(&target, false)?.is_some_and(|there| there.size == 0) {
-            // the placeholder of a crash (see `copy_into`): an empty file cannot be what has this digest in its name
+            // the placeholder of a crash (see `rename_to_free`): an empty file cannot be what has this digest in its name
             remove(&target)?;
-            return self.put_back(hidden, &entry.path);
+            return self.put_back(hidden, &entry.path, false);
         }
         if !is_there {
             self.reports.notice("archive", &entry.path, "another file has its name in the archive; it stays");
-            return self.put_back(hidden, &entry.path);
+            return self.put_back(hidden, &entry.path, false);
         }
         hit("csv.after_archive")?;
         sync_folder(archive)?;
@@ -205,36 +309,82 @@ impl Releaser {
         Ok(())
     }
 
-    /// Gives a file its old name again, or one beside it when there is a newer file under that name.
-    fn put_back(&self, hidden: &Path, name: &str) -> Result<()> {
+    /// Gives a file its old name again, or one beside it when there is a newer file under that name. `is_part`: the old name is
+    /// only known in part.
+    fn put_back(&self, hidden: &Path, name: &str, is_part: bool) -> Result<()> {
         let (stem, extension) = name.split_at(name.find('.').unwrap_or(name.len()));
-        for attempt in 0..100 {
-            let path = match attempt {
-                0 => self.folder.join(name),
-                n => self.folder.join(format!("{stem}~returned-{n}{extension}")),
+        for attempt in 0..=RETURNED_MAX {
+            let name = match attempt {
+                0 => name.to_owned(),
+                n => self.mark.fitted(stem, &format!("{RETURNED}{n}{extension}")),
             };
-            match std::fs::hard_link(hidden, &path) {
-                Ok(()) => return remove(hidden),
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) if is_no_link(&e) => match File::create_new(&path) {
-                    // our own empty file holds the name, so that the rename replaces nobody's
-                    Ok(_) => {
-                        return std::fs::rename(hidden, &path)
-                            .map_err(|e| file_error("putting a file back failed", &path, e));
-                    }
-                    Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                    Err(e) => return Err(file_error("putting a file back failed", &path, e)),
-                },
+            let path = self.folder.join(&name);
+            match rename_to_free(hidden, &path) {
+                Ok(false) => continue,
+                Ok(true) => {}
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(e) => return Err(file_error("putting a file back failed", &path, e)),
             }
+            let is_vouched = self.put_marker_back(hidden, &path)?;
+            if attempt > 0 || is_part {
+                self.tell_returned(&name, is_vouched);
+            }
+            return Ok(());
         }
         let error = Error::transient("putting a file back failed: all names beside it are taken").code("U0220");
         Err(error.with("path", hidden.display()))
     }
 
+    /// Whether the file has a marker then, or needs none.
+    fn put_marker_back(&self, hidden: &Path, path: &Path) -> Result<bool> {
+        let Some(ending) = &self.marker else { return Ok(true) };
+        let (from, to) = (marker_of(hidden, ending), marker_of(path, ending));
+        match rename_to_free(&from, &to) {
+            // a newer marker is there; an old one must not stay behind
+            Ok(false) => remove(&from).map(|()| true),
+            Ok(true) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(look(&to, true)?.is_some()),
+            Err(e) => Err(file_error("putting a marker back failed", &to, e)),
+        }
+    }
+
+    fn tell_returned(&self, name: &str, is_vouched: bool) {
+        let code = match self.names.is_data(name) {
+            true => "returned",
+            false => "returned_unseen",
+        };
+        let message = match (self.names.is_data(name), is_vouched) {
+            (true, true) => "went back under this name, since a newer file has its own; it is read under this one",
+            (true, false) => {
+                "went back under this name, since a newer file has its own; it has no marker and waits for one"
+            }
+            (false, _) => RETURNED_UNSEEN,
+        };
+        self.reports.notice(code, name, message);
+    }
+
     fn is_ours(&self) -> bool {
         self.ownership.is_ours(&self.split) || sabotaged("F2")
+    }
+
+    /// Drafts of copies that a crash cut short; whoever else had this split can no longer place them.
+    fn sweep_drafts(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_swept, true) {
+            return Ok(());
+        }
+        let Some(Ok(entries)) = self.archive.as_ref().map(std::fs::read_dir) else { return Ok(()) };
+        let prefix = self.mark.draft_prefix();
+        for entry in entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)) {
+            remove(&entry.path())?;
+        }
+        Ok(())
+    }
+
+    /// A name that no other copy has, also none of a process that was fenced and does not know it yet.
+    fn draft_in(&self, archive: &Path) -> PathBuf {
+        static DRAFTS: AtomicU64 = AtomicU64::new(0);
+        let n = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        archive.join(format!("{}{}.{n}", self.mark.draft_prefix(), std::process::id()))
     }
 }
 
@@ -255,96 +405,7 @@ pub fn archive_folder(url: &str, folder: &Path, base: &Path) -> Result<PathBuf> 
     Ok(archive)
 }
 
-/// The digest of a whole file.
-pub fn digest_of(path: &Path) -> Result<String> {
-    let failed = |e| file_error("reading a file for its digest failed", path, e);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut digest = ContentDigest::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(digest.so_far()),
-            Ok(n) => digest.update(&buffer[..n]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(failed(e)),
-        }
-    }
-}
-
-/// A file that was read to its end or skipped may go; one that failed or grew is for a person to see.
+/// A file that was read to its end may go; one that failed, grew or was only marked is for a person to see.
 fn is_releasable(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Loaded | Outcome::Skipped)
-}
-
-/// Another file system, or one without hard links.
-fn is_no_link(e: &std::io::Error) -> bool {
-    matches!(e.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied | ErrorKind::Unsupported)
-        || matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS))
-}
-
-/// Copies whole or not at all, checked by digest, without replacing anything; false when the name is taken.
-fn copy_into(from: &Path, target: &Path, digest: &str) -> Result<bool> {
-    let failed = |e| file_error("copying a file into the archive failed", target, e);
-    let mut draft = target.as_os_str().to_owned();
-    draft.push(".part");
-    let draft = PathBuf::from(draft);
-    std::fs::copy(from, &draft).map_err(failed)?;
-    let file = File::options().write(true).open(&draft).map_err(failed)?;
-    if let Ok(modified) = std::fs::metadata(from).and_then(|m| m.modified()) {
-        file.set_modified(modified).map_err(failed)?;
-    }
-    file.sync_all().map_err(failed)?;
-    if digest_of(&draft)? != digest {
-        remove(&draft)?;
-        let error = Error::transient("copying a file into the archive failed: the copy is not the same").code("U0220");
-        return Err(error.with("path", target.display()));
-    }
-    let is_placed = match std::fs::hard_link(&draft, target) {
-        Ok(()) => true,
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
-        Err(e) if is_no_link(&e) => match File::create_new(target) {
-            // our own empty file holds the name; the rename replaces it and nothing else
-            Ok(_) => return std::fs::rename(&draft, target).map(|()| true).map_err(failed),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
-            Err(e) => return Err(failed(e)),
-        },
-        Err(e) => return Err(failed(e)),
-    };
-    remove(&draft)?;
-    Ok(is_placed)
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    let synced = File::open(folder).and_then(|f| f.sync_all());
-    synced.map_err(|e| file_error("making the archive folder durable failed", folder, e))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("removing a file failed", path, e)),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_is_the_same_or_does_not_exist_and_replaces_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, target) = (folder.path().join("from"), folder.path().join("target"));
-        std::fs::write(&from, "content").unwrap();
-        let digest = digest_of(&from).unwrap();
-        assert!(copy_into(&from, &target, &"0".repeat(64)).is_err());
-        assert!(!target.exists());
-        assert!(copy_into(&from, &target, &digest).unwrap());
-        assert_eq!(digest_of(&target).unwrap(), digest);
-        let modified = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
-        assert_eq!(modified(&target), modified(&from));
-        std::fs::write(&target, "another").unwrap();
-        assert!(!copy_into(&from, &target, &digest).unwrap());
-        assert_eq!(std::fs::read(&target).unwrap(), b"another");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
+    outcome == Outcome::Loaded
 }

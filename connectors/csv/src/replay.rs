@@ -63,9 +63,12 @@ fn batch_of(
     });
     let count = rows.num_rows();
     let origin = match &entry.origin {
-        RowOrigin::File { file, line, byte } => {
-            OriginColumns::File { file: file.clone(), lines: vec![*line; count], bytes: vec![*byte; count] }
-        }
+        RowOrigin::File { file, delivery, line, byte } => OriginColumns::File {
+            file: file.clone(),
+            delivery: delivery.clone(),
+            lines: vec![*line; count],
+            bytes: vec![*byte; count],
+        },
         // not from this connector, but the row can be read all the same
         _ => OriginColumns::Sequence { name: Arc::from(entry.id.as_str()), numbers: vec![0; count] },
     };

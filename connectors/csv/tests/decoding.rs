@@ -6,6 +6,7 @@ mod harness;
 
 use harness::Drops;
 use serde_json::{Value, json};
+use unbatch_api::testkit::context::split;
 use unbatch_api::{Bound, RawRow, SourceConnector};
 use unbatch_csv::CsvDrops;
 
@@ -154,7 +155,7 @@ async fn long_fields_are_refused_and_endless_records_park_the_file() {
     run.finish().await.unwrap();
     assert_eq!(run.rows, ["a.csv:3 2|x", "b.csv:2 3|x"]);
     assert_eq!(run.codes(), ["field_too_large", "record_too_large"]);
-    assert!(run.rejected[0].message.contains("`w`"), "{}", run.rejected[0].message);
+    assert!(run.rejected[0].message.contains("column 2"), "{}", run.rejected[0].message);
     assert_eq!(run.rejected[1].origin.to_string(), "b.csv:3");
 }
 
@@ -164,7 +165,7 @@ async fn a_refused_row_is_kept_with_its_header_and_can_be_read_again() {
     drops.deliver("a.csv", "text,id,more\nx,1,m\n\"say \"\"x\"\"\",1x,\n");
     let mut run = drops.open(Bound::Once).await;
     run.finish().await.unwrap();
-    let entry = run.rejected[0].clone().into_entry(1);
+    let entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
     assert_eq!(entry.raw, RawRow::Bytes("text,id,more\n\"say \"\"x\"\"\",1x,\n".into()));
     assert_eq!((entry.origin.to_string(), entry.message.contains("1x")), ("a.csv:3".into(), false));
     let again = CsvDrops::parse_raw(&drops.config(), &entry).unwrap();
@@ -184,7 +185,7 @@ async fn a_row_that_a_step_refused_is_read_again_from_its_columns() {
     drops.deliver("a.csv", "id,text\n1\n");
     let mut run = drops.open(Bound::Once).await;
     run.finish().await.unwrap();
-    let mut entry = run.rejected[0].clone().into_entry(1);
+    let mut entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
     entry.raw = RawRow::Row(json!({"text": "a \"b\", c", "id": 7}));
     let again = CsvDrops::parse_raw(&drops.config(), &entry).unwrap();
     assert_eq!(unbatch_api::testkit::row_text(&again.rows, 0), "7|a \"b\", c");
@@ -196,7 +197,25 @@ async fn an_entry_of_a_parked_file_stays_refused() {
     drops.deliver("a.csv", "id,text\n1,\"x\n");
     let mut run = drops.open(Bound::Once).await;
     run.finish().await.unwrap();
-    let entry = run.rejected[0].clone().into_entry(1);
+    let entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
     let again = CsvDrops::parse_raw(&drops.config(), &entry).unwrap();
     assert_eq!((again.rows.num_rows(), &*again.rejected[0].code), (0, "truncated_in_quotes"));
+}
+
+/// Tomorrow's file has the same name, and its refused rows stand on the same lines: they must not replace today's.
+#[tokio::test]
+async fn refused_rows_of_another_delivery_are_other_entries_and_those_read_again_the_same() {
+    let drops = Drops::new().with("ready_when", json!({"stable_for": "1ms"}));
+    let ids = async || {
+        let mut run = drops.open(Bound::Once).await;
+        run.finish().await.unwrap();
+        run.rejected.iter().map(|row| row.clone().into_entry(&split("drops", 0), 1).id).collect::<Vec<_>>()
+    };
+    for (today, tomorrow) in [("id,text\n1\n", "id,text\n2\n"), ("id,text\n1,\"x\n", "id,text\n2,\"x\n")] {
+        drops.deliver("a.csv", today);
+        let first = ids().await;
+        assert_eq!((first.len(), &ids().await), (1, &first), "nothing was committed, so it is read again");
+        drops.deliver("a.csv", tomorrow);
+        assert_ne!(ids().await, first);
+    }
 }

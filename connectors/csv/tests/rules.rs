@@ -5,16 +5,11 @@
 
 mod harness;
 
-use harness::{Drops, Owns, numbered};
+use harness::{Drops, Owns, numbered, rows_of};
 use serde_json::json;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 use unbatch_api::{Bound, Checkpoint, Error, Kind};
-
-/// `<file>:<line> <id>|row-<id>` for each number, the header on line 1.
-fn rows_of(file: &str, numbers: std::ops::Range<u64>) -> Vec<String> {
-    numbers.clone().map(|n| format!("{file}:{} {n}|row-{n}", n - numbers.start + 2)).collect()
-}
 
 fn is_lost<T>(result: Result<T, Error>) -> Error {
     let error = result.err().expect("nothing was noticed");

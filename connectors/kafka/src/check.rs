@@ -2,6 +2,7 @@
 
 use crate::config::TopicConfig;
 use crate::destination::{self, check_partitions};
+use crate::naming::check_purpose;
 use crate::quarantine;
 use crate::state::{Place, State};
 use std::time::Duration;
@@ -17,6 +18,10 @@ pub(crate) fn check(config: &TopicConfig, cx: &CheckContext) -> Result<Vec<Findi
     let admin = Cluster::of(cx)?.admin()?;
     let brokers = admin.brokers()?.ids.len();
     let mut findings = Vec::new();
+    finding(&mut findings, check_purpose(cx, &config.name))?;
+    if !findings.is_empty() {
+        return Ok(findings);
+    }
     if brokers == 1 {
         findings.push(Finding {
             severity: Severity::Warning,
@@ -44,6 +49,10 @@ pub(crate) fn check(config: &TopicConfig, cx: &CheckContext) -> Result<Vec<Findi
     let present: Vec<&str> = found.keys().map(String::as_str).filter(|name| *name != internal.lanes).collect();
     for name in present {
         finding(&mut findings, durability::check(&admin, brokers, &[name]))?;
+    }
+    let quarantine = quarantine::topic_name(cx);
+    if found.contains_key(&quarantine) {
+        finding(&mut findings, quarantine::check(&admin, &quarantine))?;
     }
     check_transaction_topic(&admin, brokers, &mut findings);
     Ok(findings)
@@ -89,8 +98,7 @@ fn finding(findings: &mut Vec<Finding>, result: Result<()>) -> Result<()> {
 pub(crate) fn inspect(cx: &CheckContext) -> Result<Option<Stored>> {
     let admin = Cluster::of(cx)?.admin()?;
     let state = inspect_state(&admin, &InternalTopics::of(&cx.deployment), cx)?;
-    let known = state.filter(|state| !state.forgotten);
-    Ok(known.map(|state| Stored { facts: state.facts, checkpoint: state.checkpoint }))
+    Ok(state.map(State::into_stored))
 }
 
 fn inspect_state(admin: &Admin, internal: &InternalTopics, cx: &CheckContext) -> Result<Option<State>> {

@@ -180,6 +180,18 @@ pub const CODES: &[CodeEntry] = &[
         "For production use three brokers or more.",
     ),
     (
+        "U0299",
+        "a topic has two purposes",
+        "The sink's topic is also the pipeline's quarantine, or one that Kafka or the deployment keeps for itself. Rows among such records would be taken for what they are not.",
+        "Give the sink another `name`, or the quarantine one in `on_error`.",
+    ),
+    (
+        "U0300",
+        "the quarantine topic would lose or refuse entries",
+        "Refused rows are kept until somebody takes them away: the topic must be compacted, not expire its records, and take records of 4 KiB at least.",
+        "Run the command of the message. A topic that may forget can be allowed by name in `kafka.allow_unsafe_topics`.",
+    ),
+    (
         "delete_without_key",
         "a deleted row has no key",
         "A deletion is a tombstone, a record that has only a key, and this stream has no key columns.",

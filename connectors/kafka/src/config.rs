@@ -19,8 +19,8 @@ pub struct TopicConfig {
     /// records have no key.
     #[serde(default)]
     pub key: Option<Key>,
-    /// Partitions of a topic that is made; of one that exists, the number it must have. Giving the new number after somebody
-    /// added partitions confirms that keys may move.
+    /// Partitions of a topic that is made, 6 when it is not given; of one that exists, the number it must have. Giving the new
+    /// number after somebody added partitions confirms that keys may move.
     #[serde(default)]
     pub partitions: Option<u32>,
     /// Copies of a topic that is made. Default: 3, or as many as there are brokers.

@@ -2,6 +2,7 @@
 
 use crate::config::TopicConfig;
 use crate::destination::{Destination, RECORD_BYTES_DEFAULT};
+use crate::naming::check_purpose;
 use crate::quarantine;
 use crate::sink::{Parts, TopicSink};
 use crate::state::{Place, State};
@@ -13,7 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::{
-    Admit, Checkpoint, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, SinkContext, async_trait,
+    Admit, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, Rewrite, SinkContext, async_trait,
     failpoint,
 };
 use unbatch_kafka_client::{Admin, Cluster, EndOf, InternalTopics};
@@ -54,6 +55,7 @@ impl FencedSplit {
         if !cx.ownership.is_ours(&split) {
             return Err(not_ours(&split));
         }
+        check_purpose(&cx.place, &config.name)?;
         let cluster = Cluster::of(&cx.place)?;
         let admin = cluster.admin()?;
         let plan = plan(&config, &cx, &cluster, &admin)?;
@@ -93,7 +95,7 @@ impl FencedSplit {
         let quarantine_bytes_max = quarantine::prepare(&self.admin, &quarantine)?;
         let constant = self.constant_destination(&state)?;
         if let Some(destination) = &constant {
-            state.topics.insert(destination.name.clone(), destination.identity());
+            only_writes_to(&mut state, destination);
         }
         // 6
         let mut writer = writer(&self.cx, self.plan, self.transactions, place, &state);
@@ -107,22 +109,21 @@ impl FencedSplit {
         Ok(Opened { sink: Box::new(sink), checkpoint, facts })
     }
 
-    /// Replaces the checkpoint and raises the generation; see `SinkConnector::rewrite`. Blocks.
-    pub fn rewrite(self, to: Option<Checkpoint>) -> Result<Facts> {
+    /// Replaces the checkpoint and raises the generation; see `SinkConnector::rewrite`. Whoever was fenced by a rewrite that is
+    /// refused finds its own owner number in the state, and opens again (rule K2). Blocks.
+    pub fn rewrite(self, to: Rewrite) -> Result<Facts> {
         let internal = InternalTopics::ensure(&self.admin, &self.cx.place.deployment)?;
         let place = Place::of(&internal.state, &self.cx.place.split);
-        let stored = place.read_settled(&self.admin, read_limit(&self.plan))?.unwrap_or_default();
-        let mut notes: BTreeMap<NoteKey, Option<Bytes>> =
-            stored.checkpoint.notes.keys().map(|note| (note.clone(), None)).collect();
+        let stored = place.read_settled(&self.admin, read_limit(&self.plan))?.map(State::into_stored);
+        let to = to(stored.as_ref())?;
+        let (stored, old) = stored.map(|s| (s.facts, s.checkpoint)).unwrap_or_default();
+        let mut notes: BTreeMap<NoteKey, Option<Bytes>> = old.notes.keys().map(|note| (note.clone(), None)).collect();
         let forgotten = to.is_none();
         let checkpoint = to.unwrap_or_default();
         notes.extend(checkpoint.notes.iter().map(|(note, value)| (note.clone(), Some(value.clone()))));
-        let facts = Facts {
-            generation: stored.facts.generation + 1,
-            owner: stored.facts.owner + 1,
-            counters: Counters::default(),
-            ..stored.facts
-        };
+        let (generation, owner, seq) = (stored.generation + 1, stored.owner + 1, stored.seq);
+        let kept = if forgotten { Facts::default() } else { stored };
+        let facts = Facts { generation, owner, seq, counters: Counters::default(), moved_to: None, ..kept };
         // The topics are forgotten too: whoever jumps has looked at them.
         let state = State { facts: facts.clone(), checkpoint, forgotten, ..State::default() };
         let mut writer = writer(&self.cx, self.plan, self.transactions, place, &state);
@@ -175,7 +176,11 @@ fn writer(cx: &SinkContext, plan: Plan, transactions: Transactions, place: Place
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(e) => Err(Error::bug("running a Kafka request failed").code("U0289").caused_by(e)),
+        // not the cause: the message of a panic may quote data. Where it was, the process's own hook tells.
+        Err(e) => {
+            let ended = if e.is_panic() { "by a panic" } else { "with the process" };
+            Err(Error::bug("running a Kafka request failed").code("U0289").with("its task ended", ended))
+        }
     }
 }
 
@@ -201,6 +206,15 @@ fn next_owner(admitted: Facts, stored: Option<State>) -> Result<State> {
     let counters = if same { stored.facts.counters } else { Counters::default() };
     let facts = Facts { generation, owner: stored.facts.owner + 1, seq: stored.facts.seq, counters, ..admitted };
     Ok(State { facts, forgotten: false, ..stored })
+}
+
+/// A constant name was changed: the topics before are no longer this pipeline's to prove. That is safe, since the open at which
+/// it changed has proven them just now (rule K5): the change hides no loss. From this state on no epoch of ours is in them, so
+/// what becomes of them says nothing about what we committed, and their owner may delete them.
+fn only_writes_to(state: &mut State, destination: &Destination) {
+    state.topics.retain(|name, _| *name == destination.name);
+    state.last.retain(|name, _| *name == destination.name);
+    state.topics.insert(destination.name.clone(), destination.identity());
 }
 
 fn plan(config: &TopicConfig, cx: &SinkContext, cluster: &Arc<Cluster>, admin: &Admin) -> Result<Plan> {
@@ -331,4 +345,16 @@ fn look_for_newer(admin: &Admin, state: &State, cx: &SinkContext, ends: &BTreeMa
         cx.reports.notice("not_proven", &split, "looked at part of what others wrote after our last rows");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_request_is_told_without_its_words() {
+        let error = blocking(|| -> Result<()> { panic!("no room for 4711") }).await.unwrap_err();
+        assert_eq!((error.kind(), error.code_text()), (unbatch_api::Kind::Bug, Some("U0289")));
+        assert!(format!("{error:?}").contains("by a panic") && !format!("{error:?}").contains("4711"), "{error:?}");
+    }
 }

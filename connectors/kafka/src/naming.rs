@@ -1,6 +1,8 @@
 //! Topic names with places for parts of a stream's name.
 
-use unbatch_api::StreamName;
+use crate::quarantine;
+use unbatch_api::{CheckContext, Error, StreamName};
+use unbatch_kafka_client::InternalTopics;
 
 /// Longest topic name that Kafka takes.
 const LENGTH_MAX: usize = 249;
@@ -71,6 +73,36 @@ impl NameTemplate {
         }
         check(&name).map(|()| name)
     }
+}
+
+/// Rows must not go where something else is kept: the quarantine's readers would take them for entries, and a deployment that
+/// finds rows among its own records has lost its state.
+pub(crate) fn check_purpose(cx: &CheckContext, topic: &str) -> Result<(), Error> {
+    let internal = InternalTopics::of(&cx.deployment);
+    let quarantine = quarantine::topic_name(cx);
+    let two_purposes = |topic: &str, other: &str, help: &str| {
+        Err(Error::misconfigured("giving a topic two purposes is not allowed")
+            .code("U0299")
+            .with("topic", topic)
+            .with("is already", other)
+            .help(help))
+    };
+    if internal.all().contains(&topic) || topic.starts_with("__") {
+        return two_purposes(
+            topic,
+            "a topic that Kafka or this deployment keeps for itself",
+            "give the sink another `name`",
+        );
+    }
+    if internal.all().contains(&quarantine.as_str()) || quarantine.starts_with("__") {
+        let other = "a topic that Kafka or this deployment keeps for itself";
+        return two_purposes(&quarantine, other, "give the quarantine another `name` in `on_error`");
+    }
+    if topic == quarantine {
+        let other = "the quarantine of this pipeline";
+        return two_purposes(topic, other, "give the sink, or the quarantine in `on_error`, another `name`");
+    }
+    Ok(())
 }
 
 fn check(name: &str) -> Result<(), String> {

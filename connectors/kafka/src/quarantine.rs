@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use unbatch_api::quarantine::{QuarantineFilter, QuarantinePage, QuarantineReader};
-use unbatch_api::{CheckContext, Error, QuarantineEntry, RawRow, Result, async_trait};
+use unbatch_api::{CheckContext, Error, PipelineName, QuarantineEntry, RawRow, Result, async_trait};
 use unbatch_kafka_client::durability;
 use unbatch_kafka_client::{Admin, Cluster, NewTopic};
 
@@ -16,6 +16,8 @@ use unbatch_kafka_client::{Admin, Cluster, NewTopic};
 const READ: Duration = Duration::from_secs(120);
 /// Room for the parts of an entry that are not its raw bytes, and for what Kafka adds.
 const ENTRY_OVERHEAD: usize = 512;
+/// A topic that takes less cannot even hold why a row was refused and where it stands.
+const RECORD_BYTES_MIN: usize = 4 * 1024;
 /// Entries whose ids are kept in memory while listing.
 const ENTRIES_MAX: usize = 2_000_000;
 
@@ -43,18 +45,64 @@ pub(crate) fn prepare(admin: &Admin, name: &str) -> Result<usize> {
         admin.create(&new_topic(name, brokers))?;
     }
     durability::check(admin, brokers, &[name])?;
+    check(admin, name)?;
     record_bytes_max(admin, name)
 }
 
-/// The entry as it is stored, its raw bytes cut until it fits: escaping can make them six times as long.
-pub(crate) fn entry_value(mut entry: QuarantineEntry, bytes_max: usize) -> Vec<u8> {
+/// Whether an existing topic keeps what is put into it, and takes it at all. Blocks.
+pub(crate) fn check(admin: &Admin, name: &str) -> Result<()> {
+    let configs = admin.present_topic_configs(&[name])?;
+    let value = |key: &str| configs.get(name).and_then(|config| config.get(key)).map_or("", String::as_str);
+    let settings = admin.cluster().settings();
+    let unfit = |key: &'static str, mend: String| {
+        Error::misconfigured("checking the quarantine topic failed")
+            .code("U0300")
+            .with("topic", name)
+            .with(key, value(key))
+            .help(format!(
+                "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {name} --add-config {mend}",
+                admin.cluster().brokers()
+            ))
+    };
+    let policy = value("cleanup.policy");
+    if policy.split(',').any(|word| word.trim() == "delete")
+        && !settings.allow_unsafe_topics.iter().any(|topic| topic == name)
+    {
+        let error = unfit("cleanup.policy", "cleanup.policy=compact".into());
+        let help =
+            format!("{}, or allow it by name in `kafka.allow_unsafe_topics`", error.remedy().unwrap_or_default());
+        return Err(error.help(help));
+    }
+    match record_bytes_max(admin, name)? {
+        bytes if bytes < RECORD_BYTES_MIN => Err(unfit("max.message.bytes", "max.message.bytes=1048588".into())),
+        _ => Ok(()),
+    }
+}
+
+/// The entry as it is stored, its raw bytes cut until it fits: escaping can make them six times as long. Then its message.
+pub(crate) fn entry_value(mut entry: QuarantineEntry, bytes_max: usize) -> Result<Vec<u8>> {
     loop {
         let value = entry.to_json().to_string().into_bytes();
         if value.len() + entry.id.len() + ENTRY_OVERHEAD <= bytes_max {
-            return value;
+            return Ok(value);
         }
-        entry.raw = shorter(entry.raw);
+        if !is_used_up(&entry.raw) {
+            entry.raw = shorter(entry.raw);
+        } else if !entry.message.is_empty() {
+            entry.message = entry.message.chars().take(entry.message.chars().count() / 2).collect();
+        } else {
+            return Err(Error::misconfigured("fitting an entry into the quarantine topic failed")
+                .code("U0300")
+                .with("bytes", value.len())
+                .with("max.message.bytes", bytes_max)
+                .help("raise max.message.bytes of the quarantine topic; 1048588 is Kafka's own default"));
+        }
     }
+}
+
+/// Nothing of the row is left but its length and digest.
+fn is_used_up(raw: &RawRow) -> bool {
+    matches!(raw, RawRow::Cut { head, .. } if head.is_empty())
 }
 
 fn shorter(raw: RawRow) -> RawRow {
@@ -80,6 +128,8 @@ fn digest(bytes: &[u8]) -> String {
 pub(crate) struct TopicQuarantine {
     admin: Arc<Admin>,
     topic: String,
+    /// Pipelines may share a topic; each sees its own entries.
+    pipeline: PipelineName,
     /// Offset of the last record of each entry; those that were taken away have none.
     current: Option<Arc<HashMap<String, i64>>>,
 }
@@ -88,7 +138,7 @@ impl TopicQuarantine {
     /// Blocks.
     pub fn open(place: &CheckContext) -> Result<Self> {
         let admin = Arc::new(Cluster::of(place)?.admin()?);
-        Ok(Self { admin, topic: topic_name(place), current: None })
+        Ok(Self { admin, topic: topic_name(place), pipeline: place.split.pipeline.clone(), current: None })
     }
 }
 
@@ -102,14 +152,16 @@ impl QuarantineReader for TopicQuarantine {
                 return Err(Error::misconfigured("reading the cursor of a page failed").code("U0293").caused_by(e));
             }
         };
-        let (admin, topic, filter) = (self.admin.clone(), self.topic.clone(), filter.clone());
+        let (admin, topic) = (self.admin.clone(), self.topic.clone());
+        let (pipeline, filter) = (self.pipeline.clone(), filter.clone());
+        let is_wanted = move |entry: &QuarantineEntry| entry.is_of(&pipeline) && filter.matches(entry);
         let known = self.current.clone().filter(|_| after.is_some());
         let (current, page) = blocking(move || {
             let current = match known {
                 Some(current) => current,
                 None => Arc::new(current_entries(&admin, &topic)?),
             };
-            let page = read_page(&admin, &topic, &current, &filter, from, limit)?;
+            let page = read_page(&admin, &topic, &current, is_wanted, from, limit)?;
             Ok((current, page))
         })
         .await?;
@@ -140,7 +192,7 @@ fn read_page(
     admin: &Admin,
     topic: &str,
     current: &HashMap<String, i64>,
-    filter: &QuarantineFilter,
+    is_wanted: impl Fn(&QuarantineEntry) -> bool,
     from: i64,
     limit: usize,
 ) -> Result<QuarantinePage> {
@@ -156,7 +208,7 @@ fn read_page(
             return ControlFlow::Continue(());
         }
         match QuarantineEntry::from_json(value) {
-            Ok(entry) if filter.matches(&entry) => {
+            Ok(entry) if is_wanted(&entry) => {
                 // One more than asked for shows that there is a next page.
                 if page.entries.len() == limit {
                     page.next = last.map(|offset: i64| offset.to_string());
@@ -187,7 +239,7 @@ fn read_page(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unbatch_api::{RejectedRow, RowOrigin, Stage, StreamName};
+    use unbatch_api::{Kind, RejectedRow, RowOrigin, SplitId, Stage, StreamName};
 
     #[test]
     fn an_entry_that_grows_by_escaping_is_cut_until_it_fits() {
@@ -199,15 +251,37 @@ mod tests {
             origin: RowOrigin::Sequence { name: "s".into(), number: 1 },
             raw,
         };
+        let split = SplitId::new(PipelineName::parse("rows").unwrap(), 0);
         let raw = vec![1_u8; 200_000];
-        let value = entry_value(rejected(RawRow::of(raw)).into_entry(1), 300_000);
+        let value = entry_value(rejected(RawRow::of(raw)).into_entry(&split, 1), 300_000).unwrap();
         assert!(value.len() <= 300_000, "{}", value.len());
         let RawRow::Cut { head, length, sha256 } = QuarantineEntry::from_json(&value).unwrap().raw else {
             panic!("not cut");
         };
         assert!(!head.is_empty() && head.len() < 200_000);
         assert_eq!((length, sha256.len()), (200_000, 64));
-        let small = rejected(RawRow::of("x")).into_entry(1);
-        assert_eq!(QuarantineEntry::from_json(&entry_value(small.clone(), 300_000)).unwrap(), small);
+        let small = rejected(RawRow::of("x")).into_entry(&split, 1);
+        assert_eq!(QuarantineEntry::from_json(&entry_value(small.clone(), 300_000).unwrap()).unwrap(), small);
+    }
+
+    /// A topic with `max.message.bytes: 700` made this loop without end.
+    #[test]
+    fn an_entry_that_fits_nowhere_loses_row_and_message_and_is_refused_then() {
+        let split = SplitId::new(PipelineName::parse("rows").unwrap(), 0);
+        let entry = RejectedRow {
+            code: "bad_decimal".into(),
+            message: "é".repeat(4_000),
+            stage: Stage::Source,
+            stream: StreamName::new("s"),
+            origin: RowOrigin::File { file: "a.csv".into(), delivery: "4f1c".into(), line: 7, byte: 311 },
+            raw: RawRow::of("1;2;3"),
+        }
+        .into_entry(&split, 1);
+        let value = entry_value(entry.clone(), 2_000).unwrap();
+        let kept = QuarantineEntry::from_json(&value).unwrap();
+        assert!(is_used_up(&kept.raw) && !kept.message.is_empty() && value.len() <= 2_000, "{kept:?}");
+        let error = entry_value(entry, 700).unwrap_err();
+        assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0300")), "{error:?}");
+        assert!(error.remedy().unwrap().contains("max.message.bytes"), "{error:?}");
     }
 }

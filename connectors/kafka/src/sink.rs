@@ -4,7 +4,7 @@ use crate::config::{TopicConfig, Truncates};
 use crate::destination::Destination;
 use crate::epoch::{Chunk, encode, is_truncate};
 use crate::fence::{blocking, queued_bytes};
-use crate::naming::NameTemplate;
+use crate::naming::{NameTemplate, check_purpose};
 use crate::quarantine;
 use crate::record::RowEncoder;
 use crate::state::State;
@@ -129,7 +129,10 @@ impl TopicSink {
         }
         let destination = match self.destinations.iter().find(|d| d.name == name) {
             Some(destination) => destination.clone(),
-            None => self.prepare(&name).await?,
+            None => {
+                check_purpose(&self.cx.place, &name)?;
+                self.prepare(&name).await?
+            }
         };
         self.stream_of.insert(name, stream.clone());
         Ok(destination)
@@ -188,15 +191,14 @@ impl TopicSink {
         })
     }
 
-    fn rejected(&mut self, rows: Vec<RejectedRow>, revision: u64) -> Vec<Extra> {
+    fn rejected(&mut self, rows: Vec<RejectedRow>, revision: u64) -> Result<Vec<Extra>> {
         self.receipt.rejected += rows.len() as u64;
         let entry = |row: RejectedRow| {
-            let entry = row.into_entry(revision);
-            Extra {
-                topic: self.quarantine.clone(),
-                key: entry.id.clone(),
-                value: quarantine::entry_value(entry, self.quarantine_bytes_max),
-            }
+            let entry = row.into_entry(&self.cx.place.split, revision);
+            let (topic, key) = (self.quarantine.clone(), entry.id.clone());
+            let value = quarantine::entry_value(entry, self.quarantine_bytes_max)
+                .map_err(|e| e.with("topic", &*self.quarantine))?;
+            Ok(Extra { topic, key, value })
         };
         rows.into_iter().map(entry).collect()
     }
@@ -253,7 +255,7 @@ impl Sink for TopicSink {
         if chunk.is_none() && rejected.is_empty() {
             return Ok(());
         }
-        let rejected = self.rejected(rejected, batch.origin.revision);
+        let rejected = self.rejected(rejected, batch.origin.revision)?;
         let bytes = chunk.as_ref().map_or(0, Chunk::memory) + rejected.iter().map(|r| r.value.len()).sum::<usize>();
         let memory = self.account_for(bytes).await?;
         self.send(Command::Rows(Rows { chunk, schema, rejected, memory, bytes }))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use unbatch_api::names::LANES;
-use unbatch_api::{Checkpoint, Error, Facts, NoteKey, Part, Position, Result, SplitId};
+use unbatch_api::{Checkpoint, Error, Facts, NoteKey, Part, Position, Result, SplitId, Stored};
 use unbatch_kafka_client::{Admin, Record};
 
 /// The last offset written to each partition, by topic.
@@ -51,6 +51,11 @@ struct Version {
 }
 
 impl State {
+    /// What is nobody's but the sink's stays behind.
+    pub fn into_stored(self) -> Stored {
+        Stored { facts: self.facts, checkpoint: self.checkpoint, forgotten: self.forgotten }
+    }
+
     /// The value of the state record.
     pub fn to_json(&self) -> String {
         let value = StateV1 {
@@ -174,6 +179,7 @@ mod tests {
                 splits: 1,
                 counters: Counters { written: 10, rejected: 1, ignored: 0 },
                 revisions: vec![("c0ffee".into(), 3)],
+                moved_to: None,
             },
             checkpoint: Checkpoint {
                 parts: BTreeMap::from([(Part::from("file/9"), Position::from("0012"))]),

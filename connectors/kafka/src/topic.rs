@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use unbatch_api::quarantine::QuarantineReader;
 use unbatch_api::{
-    CheckContext, Checkpoint, CommitPolicy, Delivery, Facts, Fenced, Finding, Problem, Result, SinkConnector,
-    SinkContext, Stored, StreamName, StreamSchema, async_trait,
+    CheckContext, CommitPolicy, Delivery, Facts, Fenced, Finding, Problem, Result, Rewrite, SinkConnector, SinkContext,
+    Stored, StreamName, StreamSchema, async_trait,
 };
 
 /// Rows become records of Kafka topics, exactly once for readers that ask for `read_committed`.
@@ -53,7 +53,7 @@ impl SinkConnector for Topic {
         blocking(move || check::inspect(&cx)).await
     }
 
-    async fn rewrite(config: Arc<TopicConfig>, cx: SinkContext, to: Option<Checkpoint>) -> Result<Facts> {
+    async fn rewrite(config: Arc<TopicConfig>, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         blocking(move || FencedSplit::fence(config, cx)?.rewrite(to)).await
     }
 

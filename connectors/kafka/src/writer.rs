@@ -309,20 +309,33 @@ impl Writer {
 
     /// Rule K1: the commit was answered, but so late that librdkafka may have sent it twice. The first request may still be
     /// under way, and would commit part of the next transaction. A new producer raises the epoch, so that it comes to
-    /// nothing; then the state must say what we think it says.
+    /// nothing; then the state must say what we think it says. Before that it must not name a newer owner: the new producer
+    /// fences, and an owner that was stalled here for long would end its live successor.
     fn renew(&mut self, took: Duration) -> Result<(), WriteError> {
         self.reports.add("late_commits_total", 1);
         tracing::info!(split = %self.split, took_ms = took.as_millis() as u64, "a commit was late, making a new producer");
-        self.transactions = self.plan.connect()?;
-        if !self.ownership.is_ours(&self.split) {
-            return Err(not_ours(&self.split).into());
+        self.must_be_assigned()?;
+        // what we have just committed need not be visible yet
+        let seen = self.place.read_visible(&self.plan.cluster.admin()?, STATE_TIME_MAX)?;
+        if let Some(seen) = seen.filter(|seen| self.is_newer(&seen.facts)) {
+            return Err(self.differs(&seen.facts).into());
         }
+        self.transactions = self.plan.connect()?;
+        self.must_be_assigned()?;
         let stored = self.read_state()?.map(|state| state.facts).unwrap_or_default();
         let ours = &self.stored;
         if (stored.generation, stored.owner, stored.seq) == (ours.generation, ours.owner, ours.seq) {
             return Ok(());
         }
         Err(self.differs(&stored).into())
+    }
+
+    fn must_be_assigned(&self) -> Result<()> {
+        if self.ownership.is_ours(&self.split) { Ok(()) } else { Err(not_ours(&self.split)) }
+    }
+
+    fn is_newer(&self, stored: &Facts) -> bool {
+        stored.owner > self.stored.owner || stored.generation > self.stored.generation
     }
 
     /// Turns what the client said into what it means. Rule K2: a producer that is fenced was either replaced by a newer owner
@@ -393,9 +406,8 @@ impl Writer {
 
     /// The stored state is not what we stored.
     fn differs(&self, stored: &Facts) -> Error {
-        let newer = stored.owner > self.stored.owner || stored.generation > self.stored.generation;
         let attempted = "owning a split failed";
-        let error = if newer { Error::fenced(attempted) } else { Error::transient(attempted) };
+        let error = if self.is_newer(stored) { Error::fenced(attempted) } else { Error::transient(attempted) };
         error
             .code("U0287")
             .with("split", &self.split)

@@ -178,11 +178,42 @@ async fn k5_a_data_topic_that_was_made_anew_is_lost() {
     tokio::task::block_in_place(|| world.broker.create_topic(&world.topic, 1, &[]));
     is_lost(&world, "U0291").await;
     // Whoever jumps has looked at the topics.
-    let facts = Topic::rewrite(world.config(""), world.context(), None).await.unwrap();
+    let facts = Topic::rewrite(world.config(""), world.context(), Box::new(|_| Ok(None))).await.unwrap();
     let mut owner = world.open().await.unwrap();
     assert_eq!((owner.at(), owner.facts.generation), (0, facts.generation));
     owner.commit(2).await.unwrap();
     assert_eq!(world.ids(), [0, 1]);
+}
+
+/// A sink with a new name has no say over the topic that it wrote to before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k5_the_topic_of_an_earlier_name_may_go_once_it_was_proven() {
+    let Some(world) = World::start("k5_the_topic_of_an_earlier_name_may_go_once_it_was_proven") else { return };
+    let renamed = || {
+        let text = format!(r#"{{"name": "{}.renamed", "partitions": 1}}"#, world.deployment());
+        std::sync::Arc::new(serde_json::from_str(&text).unwrap())
+    };
+    world.open().await.unwrap().commit(3).await.unwrap();
+    let remove = |topic: &str| {
+        tokio::task::block_in_place(|| {
+            let admin = world.admin();
+            admin.delete(&[topic]).unwrap();
+            wait_gone(&admin, topic);
+        });
+    };
+    let mut owner = world.open_with(renamed(), world.context()).await.unwrap();
+    owner.commit(2).await.unwrap();
+    drop(owner);
+    remove(&world.topic);
+    let mut owner = world.open_with(renamed(), world.context()).await.unwrap();
+    owner.commit(2).await.unwrap();
+    assert_eq!(owner.at(), 7);
+    drop(owner);
+    remove(&format!("{}.renamed", world.deployment()));
+    let error = world.open_with(renamed(), world.context()).await.err().expect("a topic that was deleted was opened");
+    assert_eq!((error.kind(), error.code_text()), (Kind::Lost, Some("U0291")), "{error:?}");
+    // a rename does not hide a loss
+    is_lost(&world, "U0291").await;
 }
 
 /// An old copy of the state topic: its last record is older than rows that are in the data topic.

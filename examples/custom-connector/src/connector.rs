@@ -62,7 +62,8 @@ impl SourceConnector for TillRolls {
     }
 
     fn parse_raw(_: &Self::Config, entry: &QuarantineEntry) -> Result<Batch> {
-        let (RawRow::Bytes(line), RowOrigin::File { file, line: number, byte }) = (&entry.raw, &entry.origin) else {
+        let (RawRow::Bytes(line), RowOrigin::File { file, line: number, byte, .. }) = (&entry.raw, &entry.origin)
+        else {
             return Err(Error::misconfigured("reading a line again failed, not all of it was kept"));
         };
         let mut rows = Rows::new();
@@ -86,7 +87,7 @@ impl SourceConnector for TillRolls {
         let (rows, sold_at) =
             rows.finish().map_err(|e| Error::bug("building rows of a journal failed").caused_by(e))?;
         let (lines, bytes) = origin;
-        let rows_origin = OriginColumns::File { file: file.clone(), lines, bytes };
+        let rows_origin = OriginColumns::File { file: file.clone(), delivery: "".into(), lines, bytes };
         Ok(Batch {
             stream: stream(),
             schema: schema(),

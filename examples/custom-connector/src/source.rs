@@ -200,7 +200,7 @@ impl TillRollsSource {
                 message: reason.message.into(),
                 stage: Stage::Source,
                 stream: stream(),
-                origin: RowOrigin::File { file: file.clone(), line: number, byte },
+                origin: RowOrigin::File { file: file.clone(), delivery: "".into(), line: number, byte },
                 raw: RawRow::of(line.clone()),
             };
             match parse(&line) {
@@ -233,7 +233,8 @@ impl TillRollsSource {
             before_marks: None,
             ops: Ops::Append,
             origin: Origin {
-                rows: OriginColumns::File { file, lines: line_numbers, bytes: byte_offsets },
+                // a till never begins a second journal under the same name
+                rows: OriginColumns::File { file, delivery: "".into(), lines: line_numbers, bytes: byte_offsets },
                 revision: self.revision,
             },
             source_time: Some(sold_at),

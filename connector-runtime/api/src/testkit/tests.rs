@@ -190,8 +190,8 @@ async fn a_sink_that_breaks_a_promise_is_caught() {
     let cases = [
         (SinkSabotage::VisibleWhenWritten, "nothing is visible before the commit"),
         (SinkSabotage::RejectedApart, "nothing is visible before the commit"),
-        (SinkSabotage::ProgressApart, "a commit that is dropped is whole or absent, and the checkpoint agrees"),
-        (SinkSabotage::NoOwnershipCheck, "a commit that fails, loses its reply or comes late is whole or absent"),
+        (SinkSabotage::ProgressApart, "a fenced writer cannot commit"),
+        (SinkSabotage::NoOwnershipCheck, "a fenced writer cannot commit"),
         (SinkSabotage::PlainReadAsCheck, "a fence while an epoch is in flight leaves it whole or absent"),
         (SinkSabotage::OwnerBeforeAdmit, "a first open finds nothing"),
     ];

@@ -51,6 +51,9 @@ fn stored_text(stored: &[SplitOffsets], terminal: &Terminal) -> String {
             "{}: generation {}, epoch {}, owner {}, revision {}",
             split.split, split.generation, split.epoch, split.owner, split.revision
         );
+        if let Some(to) = &split.moved_to {
+            let _ = writeln!(text, "{}: moved to {to}, which goes on from here", split.split);
+        }
     }
     text
 }
@@ -174,6 +177,7 @@ mod tests {
             owner: 2,
             epoch: 3,
             revision: 1,
+            moved_to: None,
             parts: vec![PartView {
                 part: "file/1".into(),
                 position: "0007".into(),

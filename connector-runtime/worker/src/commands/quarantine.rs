@@ -146,7 +146,7 @@ fn visible(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use unbatch_api::quarantine::Stage;
-    use unbatch_api::{RejectedRow, StreamName};
+    use unbatch_api::{PipelineName, RejectedRow, SplitId, StreamName};
 
     fn entry() -> QuarantineEntry {
         let rejected = RejectedRow {
@@ -154,10 +154,10 @@ mod tests {
             message: "column `counted`: not an int32".into(),
             stage: Stage::Source,
             stream: StreamName::new("stock"),
-            origin: RowOrigin::File { file: "stock_BER.csv".into(), line: 117, byte: 4_040 },
+            origin: RowOrigin::File { file: "stock_BER.csv".into(), delivery: "".into(), line: 117, byte: 4_040 },
             raw: RawRow::of(&b"BER-1;BER;NL-7;12O\r\n"[..]),
         };
-        rejected.into_entry(1)
+        rejected.into_entry(&SplitId::new(PipelineName::parse("stock").unwrap(), 0), 1)
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     let accept_change = accepted(args, &specs)?;
     let served = match args.dev {
         true => Some(Kept::here().serve_and_tell()?),
-        false => settle(&mut setup, &cx.globals, Want::Run)?,
+        false => settle(&mut setup, &cx.globals, Want::Run)?.served,
     };
     if let Some(served) = &served {
         setup.config.kafka.brokers = Text::Plain(served.address());
@@ -241,6 +241,15 @@ impl Shift<'_> {
         }
     }
 
+    fn tell_set_aside(&self) {
+        for sentence in self.ends.set_aside() {
+            match self.cx.globals.log_format {
+                LogFormat::Json => tracing::warn!("{sentence}"),
+                LogFormat::Text => self.cx.terminal.say(&sentence),
+            }
+        }
+    }
+
     fn stop(&mut self, signal: &'static str) {
         if self.stopped_by.is_some() {
             self.cx.terminal.say(&format!("{signal} again: ending at once; what is not committed will be read again"));
@@ -293,7 +302,11 @@ impl Shift<'_> {
             false => Answer::new("", json!({"pipelines": lines, "seconds": seconds})),
         };
         let is_told = !self.args.once && !terminal.json;
-        let failure = match (self.ends.failure(), self.stopped_by, self.args.once) {
+        if !self.args.once {
+            self.tell_set_aside();
+        }
+        let bound = if self.args.once { Bound::Once } else { Bound::Continuous };
+        let failure = match (self.ends.failure(bound), self.stopped_by, self.args.once) {
             (Some(failure), ..) => failure,
             (None, Some((signal, _)), true) => stopped_early(signal).into(),
             (None, ..) => return answer,

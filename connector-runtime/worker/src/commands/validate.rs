@@ -3,8 +3,7 @@
 use super::{Context, scene};
 use crate::answer::Answer;
 use crate::arguments::Validate;
-use crate::cluster_choice::{Want, settle};
-use crate::failure::{Failure, Outcome, render_diagnostics, verdict};
+use crate::failure::{Counted, Failure, Outcome, render_diagnostics, verdict};
 use crate::pipeline_files::find;
 use crate::runtime_file::setup;
 use crate::terminal::{Glyph, Output, Style, Terminal};
@@ -36,7 +35,7 @@ pub(crate) fn validate(args: &Validate, cx: &Context) -> Outcome<Answer> {
     };
     let mut asked = Vec::new();
     if args.online {
-        let _served = settle(&mut setup, &cx.globals, Want::Look { dev: false })?;
+        let _served = cx.settle_to_look(&mut setup, false)?;
         let scene = scene(&setup, Bound::Once, BTreeSet::new());
         asked = super::async_runtime()?
             .block_on(async { futures::future::join_all(specs.iter().map(|spec| ask(spec, &scene))).await });
@@ -46,11 +45,13 @@ pub(crate) fn validate(args: &Validate, cx: &Context) -> Outcome<Answer> {
         cx.terminal.say_if_any(&render_diagnostics(&found, &cx.terminal));
     }
     let mut text = online_text(&asked, &cx.terminal);
-    text.push_str(&verdict(&found, count, &cx.terminal));
+    let counted = counted(&found, &asked);
+    text.push_str(&verdict(&counted, count, &cx.terminal));
     let result = json!({
         "files": count,
         "pipelines": specs.iter().map(|s| s.name.to_string()).collect::<Vec<_>>(),
-        "warnings": found.warnings(),
+        "errors": counted.errors,
+        "warnings": counted.warnings,
         "diagnostics": found,
         "online": asked,
     });
@@ -108,6 +109,21 @@ fn online_text(asked: &[Asked], terminal: &Terminal) -> String {
         }
     }
     text
+}
+
+/// What the files say and what the systems say.
+fn counted(found: &Diagnostics, asked: &[Asked]) -> Counted {
+    let mut counted = Counted::of(found);
+    for one in asked {
+        for finding in &one.findings {
+            match finding.severity {
+                Severity::Error => counted.error(Some(finding.code)),
+                Severity::Warning => counted.warning(finding.code),
+            }
+        }
+        one.errors.iter().for_each(|error| counted.error(error.code_text()));
+    }
+    counted
 }
 
 /// Errors of asking, and findings that are errors.

@@ -188,7 +188,6 @@ async fn unknown() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unbatch_api::Kind;
 
     #[test]
     fn only_loopback_addresses_are_listened_on() {
@@ -219,5 +218,21 @@ mod tests {
         assert_eq!((taken.kind(), taken.code_text()), (Kind::Transient, Some("U0711")));
         server.close().await;
         assert!(question::get(&address, "/livez").await.is_err());
+    }
+
+    /// The newer of two runs has the API once the older one has gone.
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_had_when_it_is_free() {
+        let older = serve("127.0.0.1:0", StatusBoard::default()).await.unwrap();
+        let address = older.addr.to_string();
+        let newer = tokio::spawn(serve_when_free(address.clone(), StatusBoard::default()));
+        older.close().await;
+        let answers = async {
+            while question::get(&address, "/livez").await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), answers).await.unwrap();
+        newer.abort();
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 use unbatch_api::context::Notice;
-use unbatch_api::{Error, Kind};
+use unbatch_api::{Bound, Error, Kind};
 use unbatch_engine::status::Totals;
 use unbatch_engine::{Ended, PipelineStatus};
 
@@ -58,12 +58,21 @@ impl Ends {
         };
         pipelines.iter().map(line).collect()
     }
-    /// What a person has to see: the errors, and files that were set aside.
-    pub(crate) fn failure(self) -> Option<Failure> {
+    /// Files that were set aside, a sentence for each pipeline that has some.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        let sentence = |name: &str, files: u64| match files {
+            1 => format!("{name}: 1 file was set aside; `unbatch quarantine list {name}` tells why"),
+            _ => format!("{name}: {files} files were set aside; `unbatch quarantine list {name}` tells why"),
+        };
+        self.0.iter().filter(|(_, end)| end.parked > 0).map(|(name, end)| sentence(name, end.parked)).collect()
+    }
+    /// What a person has to see: the errors; of a run that was asked to take all that was there also what it set aside. One
+    /// that goes on until it is stopped has done nothing wrong by setting files aside.
+    pub(crate) fn failure(self, bound: Bound) -> Option<Failure> {
         let mut failed = Vec::new();
         for (name, end) in self.0 {
             failed.extend(end.errors.into_iter().map(|e| (name.clone(), in_words(e))));
-            if end.parked > 0 {
+            if end.parked > 0 && bound == Bound::Once {
                 let error = Error::rejected("taking all files failed, some were set aside")
                     .code("U0771")
                     .with("files", end.parked)
@@ -171,7 +180,7 @@ mod tests {
             let pipeline = PipelineName::parse(name).unwrap();
             all.add(Ended { pipeline, errors, parked }, Duration::from_secs(1));
         }
-        all.failure().map_or(Exit::Good, |f| f.exit())
+        all.failure(Bound::Once).map_or(Exit::Good, |f| f.exit())
     }
 
     #[test]
@@ -188,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_set_aside_is_said_and_fails_only_a_bounded_run() {
+        let ends = || {
+            let mut all = Ends::default();
+            let pipeline = PipelineName::parse("stock").unwrap();
+            all.add(Ended { pipeline, errors: vec![], parked: 2 }, Duration::from_secs(1));
+            all
+        };
+        assert_eq!(ends().set_aside(), ["stock: 2 files were set aside; `unbatch quarantine list stock` tells why"]);
+        assert!(ends().failure(Bound::Continuous).is_none() && ends().failure(Bound::Once).is_some());
+    }
+
+    #[test]
     fn a_fenced_run_says_that_a_newer_one_took_over() {
         let error = in_words(Error::fenced("opening the sink failed"));
         assert_eq!(error.code_text(), Some("U0770"));
@@ -200,6 +221,6 @@ mod tests {
         let pipeline = PipelineName::parse("a").unwrap();
         ends.add(Ended { pipeline, errors: vec![Error::lost("x")], parked: 0 }, Duration::ZERO);
         ends.forget("a");
-        assert!(ends.failure().is_none());
+        assert!(ends.failure(Bound::Once).is_none());
     }
 }

@@ -167,3 +167,23 @@ fn of_two_runs_of_one_deployment_the_newer_wins_and_the_older_says_so() {
     wait_until("the other rows", || (count() == Some(9)).then_some(()));
     assert_eq!(newer.terminate(), Some(0));
 }
+
+/// A run that goes on was asked to end, and ended: what it set aside meanwhile is said, and is not its failure.
+#[test]
+fn a_run_that_goes_on_ends_well_although_a_file_was_set_aside() {
+    let workshop = Workshop::with_pipeline();
+    let mut run = workshop.start("run", &["run", "--dev", "--no-http"]);
+    run.wait_for("split is open");
+    workshop.drop_file("stock_a.csv", "id,counted\nr1,\"2\n");
+    wait_until("the parked file", || {
+        workshop.run(&["quarantine", "list", "stock"]).stdout.contains("stock_a.csv").then_some(())
+    });
+    assert_eq!(run.terminate(), Some(0), "{}", run.stderr());
+    let said = run.stderr();
+    assert!(said.contains("stock: 1 file was set aside") && said.contains("unbatch quarantine list stock"), "{said}");
+
+    // a bounded one was asked to take all that was there
+    workshop.drop_file("stock_b.csv", "id,counted\nr1,\"2\n");
+    let bounded = workshop.run(&["run", "--dev", "--once"]);
+    assert!(bounded.code == Some(1) && bounded.stderr.contains("error[U0771]"), "{bounded}");
+}

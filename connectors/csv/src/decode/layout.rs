@@ -3,7 +3,7 @@
 use super::column::ColumnPlan;
 use crate::config::{Column, CsvDropsConfig};
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use unbatch_api::arrow::datatypes::{Field, Schema};
 use unbatch_api::{StreamName, StreamSchema};
@@ -14,6 +14,8 @@ pub struct Layout {
     /// Fields that each record must have.
     pub width: usize,
     pub columns: Vec<ColumnPlan>,
+    /// How many of them are declared; the names of the others come from the file.
+    pub declared: usize,
     pub schema: Arc<StreamSchema>,
     /// The header as it stands in the file, without its line break; empty without a header. It goes in front of each rejected
     /// row, so that the entry can be read alone and replayed whatever order the file's columns had.
@@ -30,13 +32,15 @@ pub struct BadHeader {
 impl Layout {
     /// By name, from the header's names.
     pub fn by_name(config: &CsvDropsConfig, names: &[String], header: Bytes) -> Result<Self, BadHeader> {
-        let mut seen = HashSet::new();
+        // what stands in the header may be a row of a file without one: messages have numbers, never the names
+        let mut seen = HashMap::new();
         for (i, name) in names.iter().enumerate() {
             if name.is_empty() {
                 return bad("header_blank_column", format!("column {} of the header has no name", i + 1));
             }
-            if !seen.insert(name) {
-                return bad("header_duplicate_column", format!("the header has column `{name}` twice"));
+            if let Some(before) = seen.insert(name, i) {
+                let (a, b) = (before + 1, i + 1);
+                return bad("header_duplicate_column", format!("columns {a} and {b} of the header have the same name"));
             }
         }
         let mut columns = Vec::with_capacity(names.len());
@@ -51,7 +55,7 @@ impl Layout {
         let declared: HashSet<&str> = config.columns.iter().map(|c| c.name.as_str()).collect();
         let rest = names.iter().enumerate().filter(|(_, n)| !declared.contains(n.as_str()));
         columns.extend(rest.map(|(i, name)| ColumnPlan::text(name.clone(), i, &config.dialect.nulls)));
-        Ok(Self { width: names.len(), schema: schema_of(&columns), columns, header })
+        Ok(Self { width: names.len(), schema: schema_of(&columns), columns, declared: declared.len(), header })
     }
 
     /// By position; `found` is the number of fields of the file's first record.
@@ -63,7 +67,8 @@ impl Layout {
         }
         let rest = config.columns.len()..width;
         columns.extend(rest.map(|i| ColumnPlan::text(format!("c{}", i + 1), i, &config.dialect.nulls)));
-        Ok(Self { width, schema: schema_of(&columns), columns, header: Bytes::new() })
+        let declared = config.columns.len();
+        Ok(Self { width, schema: schema_of(&columns), columns, declared, header: Bytes::new() })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::{Identity, OnGrowth, Redelivered};
 use crate::digest::ContentDigest;
 use crate::file_stat::FileStat;
 use crate::folder::{file_error, look};
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::position::Place;
 use bytes::Bytes;
 use std::fs::File;
@@ -67,7 +67,9 @@ impl Feed {
                 let change = self.shared.ledger.change(name, seq, |e| {
                     (e.stat, e.digest, e.outcome) = (stat, digest, Outcome::Skipped);
                 })?;
-                self.give_note(change, vec![])
+                let message = "is not read, or not to its end: `offsets set` marked it as done; it stays where it is";
+                let notice = Word::Notice { code: "marked_done", subject: name.to_owned(), message };
+                self.give_note(change, vec![notice])
             }
             Verdict::GrownUnread(digest) => self.record_growth(name, stat, digest),
             Verdict::NotNow => Ok(()),
@@ -80,20 +82,13 @@ impl Feed {
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
         let path = self.shared.folder.join(name);
-        let loaded = entries.iter().rev().find(|e| e.outcome == Outcome::Loaded).copied();
-        let marked = entries.iter().find(|e| e.outcome == Outcome::Marked);
-        // without a row that could be doubled a file that grew is a new one
-        let grown_from = loaded.filter(|e| e.stat.size < stat.size && e.rows > 0);
-        let grown_from = match self.config.identity {
-            Identity::Content => grown_from,
-            Identity::Delivery if marked.is_some() => None,
-            // another inode is another delivery, and each delivery counts
-            Identity::Delivery => match grown_from.filter(|e| e.stat.inode == stat.inode) {
-                None => return Ok(Verdict::Read(Start::Whole { again: None })),
-                some => some,
-            },
-        };
-        let lengths: Vec<u64> = grown_from.iter().map(|e| e.stat.size).collect();
+        let marked = entries.iter().find(|e| e.marks(&stat));
+        let grown_from = self.grown_from(&entries, &stat).filter(|_| marked.is_none());
+        if self.config.identity == Identity::Delivery && marked.is_none() && grown_from.is_none() {
+            // each delivery counts
+            return Ok(Verdict::Read(Start::Whole { again: None }));
+        }
+        let lengths: Vec<u64> = grown_from.iter().map(|(_, end)| end.byte).collect();
         let Some(content) = content_of(&path, &stat, &lengths)? else { return Ok(Verdict::NotNow) };
         if let Some(marked) = marked {
             return Ok(Verdict::MarkedDone(marked.seq, content.whole));
@@ -104,7 +99,7 @@ impl Feed {
             return Ok(self.same_content(same, &stat));
         }
         if let Some(from) = grown_from
-            && content.prefixes.first() == Some(&from.digest)
+            && content.prefixes.first().is_some_and(|prefix| *prefix == from.1.prefix)
             && !sabotaged("file-grown")
         {
             return self.grown(from, &path, content.whole);
@@ -112,27 +107,47 @@ impl Feed {
         Ok(Verdict::Read(Start::Whole { again: None }))
     }
 
+    /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
+    /// is another delivery, also when it begins alike.
+    fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &FileStat) -> Option<(&'a Entry, ReadTo)> {
+        let is_done = |e: &&&Entry| matches!(e.outcome, Outcome::Loaded | Outcome::Failed | Outcome::Skipped);
+        let entry = entries.iter().rev().find(is_done)?;
+        if entry.outcome == Outcome::Failed && self.config.on_growth == OnGrowth::Alarm {
+            return None;
+        }
+        // without a row that could be doubled a file that grew is a new one
+        let is_beginning = entry.rows > 0 && entry.stat.is_same_file(stat);
+        let end = entry.end().filter(|end| is_beginning && end.byte < stat.size)?;
+        Some((entry, end))
+    }
+
     fn same_content(&self, entry: &Entry, stat: &FileStat) -> Verdict {
         if entry.stat.is_same_content(stat) {
             return Verdict::SameFile(entry.seq);
         }
         match self.config.redelivered {
-            _ if entry.outcome == Outcome::Grown => Verdict::SameFile(entry.seq),
+            // what was appended was never read, and is not by a new date; sent as another file it is another delivery
+            _ if entry.outcome == Outcome::Grown && entry.stat.is_same_file(stat) => Verdict::SameFile(entry.seq),
+            _ if entry.outcome == Outcome::Grown => Verdict::Read(Start::Whole { again: None }),
+            // what could not be read is no duplicate: it is sent again because of that
+            _ if entry.outcome == Outcome::Failed => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
             Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq),
             _ => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
         }
     }
 
-    fn grown(&self, from: &Entry, path: &Path, digest: String) -> Result<Verdict> {
+    fn grown(&self, (entry, end): (&Entry, ReadTo), path: &Path, digest: String) -> Result<Verdict> {
         let mut last = [0];
-        let read = File::open(path).and_then(|f| f.read_exact_at(&mut last, from.stat.size - 1));
+        let read = File::open(path).and_then(|f| f.read_exact_at(&mut last, end.byte - 1));
         read.map_err(|e| file_error("reading the end of the old content failed", path, e))?;
         let ended_a_line = matches!(last, [b'\n' | b'\r']);
-        if self.config.on_growth == OnGrowth::Alarm || !ended_a_line {
+        // what was given up by hand is not taken up again because somebody still writes
+        let is_given_up = entry.outcome == Outcome::Skipped;
+        if self.config.on_growth == OnGrowth::Alarm || is_given_up || !ended_a_line {
             return Ok(Verdict::GrownUnread(digest));
         }
-        let place = Place { row: from.rows, line: from.line, byte: from.stat.size };
-        Ok(Verdict::Read(Start::Grown { place, prefix: from.digest.clone(), rejected: from.rejected }))
+        let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
+        Ok(Verdict::Read(Start::Grown { place, prefix: end.prefix, rejected: entry.rejected }))
     }
 
     fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat, words: Vec<Word>) -> Result<(), Halt> {
@@ -158,6 +173,7 @@ impl Feed {
                     rejected: 0,
                     line: 0,
                     archive: None,
+                    read_to: None,
                 };
                 Some(self.shared.ledger.add(entry)?)
             }

@@ -8,11 +8,11 @@ use crate::config::{CsvDropsConfig, FileOrder};
 use crate::decode;
 use crate::file_stat::{FileStat, host_id};
 use crate::folder::{self, Listing, Names, Settling, Told};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Outcome};
 use crate::notes::{OpenFile, open_files};
 use crate::owner::Owner;
 use crate::reader::{PIECE_BYTES, Portion};
-use crate::release::Releaser;
+use crate::release::{RETURNED_UNSEEN, Releaser};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,6 +116,7 @@ impl Feed {
     }
 
     fn feed(&mut self) -> Result<(), Halt> {
+        self.tell_misplaced_marks();
         while let Some(open) = self.resumed.pop_front() {
             self.resume(open)?;
         }
@@ -133,6 +134,9 @@ impl Feed {
                     "there are file names that are not UTF-8; they are not read",
                 );
             }
+            for name in &listing.returned {
+                self.told.once(&self.reports, "returned_unseen", name, RETURNED_UNSEEN);
+            }
             let listed_in = began.elapsed();
             let round = self.take_in(&listing, listed_in)?;
             self.release(&listing);
@@ -147,24 +151,39 @@ impl Feed {
         }
     }
 
+    /// A mark of a file that another split reads does nothing here.
+    fn tell_misplaced_marks(&self) {
+        let marks = self.shared.ledger.files().filter(|e| e.outcome == Outcome::Marked);
+        for mark in marks.filter(|e| !self.shared.names.is_ours(&e.path)) {
+            let split = folder::split_of(&mark.path, self.config.splits);
+            let message = format!(
+                "is marked as done in a split that does not read it, if any does: it is a file of split {split}"
+            );
+            self.reports.notice("marked_done", &mark.path, &message);
+        }
+    }
+
     /// Reads what is ready.
     fn take_in(&mut self, listing: &Listing, listed_in: Duration) -> Result<Round, Halt> {
         let now = Instant::now();
         let patience = self.settling.patience();
         if self.bound == Bound::Once && self.listed.is_none() {
             self.began = now;
-            self.listed = Some(listing.files.iter().map(|(name, _)| name.clone()).collect());
+            let names =
+                listing.files.iter().map(|(name, _)| name).chain(listing.unreadable.iter().map(|(name, _)| name));
+            self.listed = Some(names.cloned().collect());
         }
         // what a bounded input waits for is over once every file had the time to stand still
         let is_last_call = self.bound == Bound::Once && now - self.began >= patience;
         let candidates: Vec<_> =
             listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
-        let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call)?;
+        let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call);
         self.reports.set("files_waiting", judged.waiting.len() as i64);
         let (all, given) = (judged.ready.len(), self.given);
+        let mut left = self.unreadable(listing);
         for (i, (name, stat)) in judged.ready.into_iter().enumerate() {
             self.go_on()?;
-            self.take(&name, stat)?;
+            self.take_or_leave(name, stat, &mut left)?;
             // files may have come meanwhile that belong before the next one
             let is_old = now.elapsed() > self.config.poll.0.max(10 * listed_in);
             if is_old && i + 1 < all {
@@ -180,10 +199,40 @@ impl Feed {
         let is_waiting = all > 0 || !judged.waiting.is_empty();
         Ok(match self.given == given {
             false => Round::Again,
-            true if is_over => Round::Over,
+            true if is_over => {
+                // who asked for all that is there did not get it
+                left.iter().for_each(|(name, why)| self.reports.parked(name, why));
+                Round::Over
+            }
             true if is_waiting => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
             true => Round::Idle(self.config.poll.0),
         })
+    }
+
+    /// Reads a file. One that may not be read, and of which nothing was handed on, is told and left for another round: it must
+    /// not keep the others.
+    fn take_or_leave(&mut self, name: String, stat: FileStat, left: &mut Vec<(String, String)>) -> Result<(), Halt> {
+        let given = self.given;
+        match self.take(&name, stat) {
+            Err(Halt::Failed(error)) if given == self.given && error.code_text() == Some("U0221") => {
+                let why = error.one_line();
+                self.told.once(&self.reports, "unreadable", &name, &why);
+                left.push((name, why));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Tells of files that cannot even be looked at.
+    fn unreadable(&mut self, listing: &Listing) -> Vec<(String, String)> {
+        let is_wanted = |name: &str| self.listed.as_ref().is_none_or(|listed| listed.contains(name));
+        let left = listing.unreadable.iter().filter(|(name, _)| is_wanted(name));
+        let left: Vec<_> = left.map(|(name, error)| (name.clone(), error.one_line())).collect();
+        for (name, why) in &left {
+            self.told.once(&self.reports, "unreadable", name, why);
+        }
+        left
     }
 
     /// Whether the ledger leaves open what to do with the file.
@@ -203,7 +252,7 @@ impl Feed {
         let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
         releaser.watch_archived(Instant::now());
         let done = releaser.release_due(listing, &self.committed.latest());
-        self.reports.set("release_failing", i64::from(done.is_err()));
+        self.reports.set("release_failing", i64::from(done.is_err() || releaser.is_failing()));
         if let Err(error) = done {
             self.reports.notice("release", "", &error.one_line());
         }

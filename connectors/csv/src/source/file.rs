@@ -7,7 +7,7 @@ use crate::config::OnBadFile;
 use crate::digest::{ContentDigest, id_of};
 use crate::file_stat::FileStat;
 use crate::folder::{file_error, look};
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::notes::{OpenNote, open_key};
 use crate::position::{Place, part_of};
 use crate::reader::{BadFile, FileReader, PARKED, Rows, Step};
@@ -84,6 +84,7 @@ impl Feed {
                 }
                 reading.began_at = Some(place.byte);
                 if let Some(bad) = reading.reader.resume(place, digest, rejected)? {
+                    self.expect(&reading);
                     return self.bad(reading, None, None, bad);
                 }
             }
@@ -91,9 +92,14 @@ impl Feed {
         self.read_on(reading)
     }
 
+    /// The epoch that has rows or the end of this file is vouched for by what the file is like then.
+    fn expect(&self, reading: &Reading) {
+        self.shared.expectations.expect(reading.part.clone(), reading.path.clone(), reading.stat);
+    }
+
     /// Reads to the end from where the reader stands.
     pub(super) fn read_on(&mut self, mut reading: Reading) -> Result<(), Halt> {
-        self.shared.expectations.expect(reading.part.clone(), reading.path.clone(), reading.stat);
+        self.expect(&reading);
         self.reports.set("file_bytes", reading.stat.size as i64);
         // one block is held back, so that a small file is one batch with its rows and its end
         let mut held: Option<Held> = None;
@@ -121,19 +127,20 @@ impl Feed {
     /// The file cannot be read on: what was read before is good.
     fn bad(&mut self, mut reading: Reading, held: Option<Held>, rows: Option<Rows>, bad: BadFile) -> Result<(), Halt> {
         let is_stop = self.config.on_bad_file == OnBadFile::Stop;
+        // the note belongs to the rows that end where the reader stands now
         let note = self.note_of(&reading);
         let rest = match (held, rows) {
             (Some(held), Some(rows)) => {
                 self.give_rows(&mut reading, held)?;
-                Some(rows)
+                Some(Held { rows, note })
             }
-            (held, rows) => held.map(|h| h.rows).or(rows),
+            (held, rows) => held.or(rows.map(|rows| Held { rows, note })),
         };
         if !is_stop {
-            return self.close(reading, rest, Some(bad));
+            return self.close(reading, rest.map(|held| held.rows), Some(bad));
         }
-        if let Some(rows) = rest {
-            self.give_rows(&mut reading, Held { rows, note })?;
+        if let Some(held) = rest {
+            self.give_rows(&mut reading, held)?;
         }
         Err(Halt::Failed(
             Error::rejected(format!("reading a file failed: {}", bad.message))
@@ -151,13 +158,14 @@ impl Feed {
         let advance = Advance::of(reading.part.clone(), reading.after.replace(through.clone()), through)
             .note(open_key(&reading.id), Some(held.note.encode()?));
         reading.has_note = true;
-        let batch = self.batch(&reading.name, Some(reading.stat.mtime), held.rows, advance);
+        let batch = self.batch(Some(reading), held.rows, advance);
         self.give(batch, vec![])
     }
 
     /// The last batch of a file: its last rows, and its entry in the ledger.
     fn close(&mut self, mut reading: Reading, rows: Option<Rows>, bad: Option<BadFile>) -> Result<(), Halt> {
         let place = reading.reader.place();
+        let read_to = bad.as_ref().map(|_| ReadTo { byte: place.byte, prefix: reading.reader.digest().so_far() });
         let digest = reading.reader.read_out()?;
         let is_whole = reading.reader.place().byte == reading.stat.size;
         let now = look(&reading.path, true)?;
@@ -166,7 +174,7 @@ impl Feed {
         if !is_unchanged && !sabotaged("file-rewritten") {
             return Err(changed(&reading.path, &reading.stat, now.as_ref()).into());
         }
-        let (key, page) = self.record(&reading, place, digest, bad.as_ref())?;
+        let (key, page) = self.record(&reading, place, digest, bad.as_ref().zip(read_to))?;
         let after = reading.after.take();
         let through = place.to_position();
         let mut advance = Advance::default().note(key, Some(page)).close(reading.part.clone());
@@ -175,7 +183,7 @@ impl Feed {
             advance = advance.note(open_key(&reading.id), None);
         }
         let mut batch = match rows {
-            Some(rows) => self.batch(&reading.name, Some(reading.stat.mtime), rows, advance),
+            Some(rows) => self.batch(Some(&reading), rows, advance),
             None => self.empty_batch(advance),
         };
         let mut words = vec![];
@@ -183,7 +191,7 @@ impl Feed {
             let message = format!("line {}: {} ({})", bad.at.line, bad.message, bad.code);
             words.push(Word::Count("files_failed_total", 1));
             words.push(Word::Parked { subject: reading.name.to_string(), message });
-            batch.rejected.push(self.parked_entry(&reading.name, bad));
+            batch.rejected.push(self.parked_entry(&reading, bad));
         } else {
             words.push(Word::Count("files_loaded_total", 1));
         }
@@ -197,28 +205,36 @@ impl Feed {
         reading: &Reading,
         place: Place,
         digest: String,
-        bad: Option<&BadFile>,
+        parked: Option<(&BadFile, ReadTo)>,
     ) -> Result<(unbatch_api::NoteKey, bytes::Bytes)> {
         let name = &*reading.name;
+        let archive_name = self.archive_name.as_ref();
         let ledger = &mut self.shared.ledger;
-        let entry = Entry {
+        let mut entry = Entry {
             path: name.into(),
             id: reading.id.clone(),
             seq: ledger.next_seq(),
             stat: reading.stat,
-            archive: self.archive_name.as_ref().filter(|_| bad.is_none()).map(|mark| mark.archive_name(name, &digest)),
+            archive: archive_name.filter(|_| parked.is_none()).map(|mark| mark.archive_name(name, &digest)),
             digest,
-            outcome: if bad.is_some() { Outcome::Failed } else { Outcome::Loaded },
-            code: bad.map(|b| b.code.to_owned()),
+            outcome: if parked.is_some() { Outcome::Failed } else { Outcome::Loaded },
+            code: parked.as_ref().map(|(bad, _)| bad.code.to_owned()),
             rows: place.row,
             rejected: reading.reader.rejected(),
             line: place.line,
+            read_to: parked.map(|(_, read_to)| read_to),
         };
-        // the same content again, or the same file longer, keeps its one entry
-        let old = match reading.began_at {
-            Some(size) => ledger.of(name).find(|e| e.outcome == Outcome::Loaded && e.stat.size == size).map(|e| e.seq),
-            None => reading.again,
-        };
+        let before = reading.began_at.and_then(|byte| ledger.of(name).rev().find(|e| e.ends_at(byte)));
+        if let (Some(before), Some(to)) = (before, before.and_then(Entry::end))
+            && place.byte < to.byte
+        {
+            // parked for its header: what was read when it was shorter stays read
+            (entry.rows, entry.rejected, entry.line) = (before.rows, before.rejected, before.line);
+            entry.read_to = Some(to);
+        }
+        // the same content again, or the same file longer, keeps its one entry; but what may be in the archive stays known
+        let is_archived = |e: &&Entry| e.outcome == Outcome::Loaded && (archive_name.is_some() || e.archive.is_some());
+        let old = before.filter(|e| !is_archived(e)).map(|e| e.seq).or(reading.again);
         if let Some(seq) = old
             && let Some(changed) = ledger.change(name, seq, |e| *e = entry.clone())?
         {
@@ -227,24 +243,29 @@ impl Feed {
         ledger.add(entry)
     }
 
-    fn parked_entry(&self, name: &Arc<str>, bad: BadFile) -> RejectedRow {
+    fn parked_entry(&self, reading: &Reading, bad: BadFile) -> RejectedRow {
+        let (file, delivery) = (reading.name.clone(), reading.id.as_str().into());
         RejectedRow {
             code: Cow::Borrowed(bad.code),
             message: format!("{PARKED}{}", bad.message),
             stage: Stage::Source,
             stream: self.stream.clone(),
-            origin: RowOrigin::File { file: name.clone(), line: bad.at.line, byte: bad.at.byte },
+            origin: RowOrigin::File { file, delivery, line: bad.at.line, byte: bad.at.byte },
             raw: RawRow::of(bad.head),
         }
     }
 
-    /// `mtime`, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
-    fn batch(&self, name: &Arc<str>, mtime: Option<i64>, rows: Rows, advance: Advance) -> Batch {
-        let source_time = mtime.map(|nanos| {
+    /// The file's mtime, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
+    fn batch(&self, of: Option<&Reading>, rows: Rows, advance: Advance) -> Batch {
+        let file = of.map_or_else(|| Arc::from(""), |reading| reading.name.clone());
+        // another file under this name has another id, and so have its refused rows
+        let delivery: Arc<str> = of.map_or("", |reading| &reading.id).into();
+        let refused = rows.refused.into_iter().map(|r| r.into_rejected(&self.stream, &file, &delivery)).collect();
+        let source_time = of.map(|reading| reading.stat.mtime).map(|nanos| {
             let times = TimestampMicrosecondArray::from_value(nanos.div_euclid(1_000), rows.rows.num_rows());
             Arc::new(times.with_timezone("UTC")) as ArrayRef
         });
-        let origin = OriginColumns::File { file: name.clone(), lines: rows.lines, bytes: rows.bytes };
+        let origin = OriginColumns::File { file, delivery, lines: rows.lines, bytes: rows.bytes };
         Batch {
             stream: self.stream.clone(),
             schema: self.schema.clone(),
@@ -255,7 +276,7 @@ impl Feed {
             ops: Ops::Append,
             origin: Origin { rows: origin, revision: self.revision },
             source_time,
-            rejected: rows.refused.into_iter().map(|r| r.into_rejected(&self.stream, name)).collect(),
+            rejected: refused,
             advance: Some(advance),
         }
     }
@@ -264,7 +285,7 @@ impl Feed {
     pub(super) fn empty_batch(&self, advance: Advance) -> Batch {
         let rows = RecordBatch::new_empty(self.schema.fields().clone());
         let rows = Rows { rows, lines: vec![], bytes: vec![], refused: vec![], through: Place::START };
-        self.batch(&Arc::from(""), None, rows, advance)
+        self.batch(None, rows, advance)
     }
 
     fn note_of(&self, reading: &Reading) -> OpenNote {

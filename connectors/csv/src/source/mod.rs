@@ -57,7 +57,7 @@ impl CsvSource {
         let names = Names::new(&config, split)?;
         let listing = folder::list(&folder, &names, config.follows_links())?;
         let ledger = Ledger::read(&cx.resume)?;
-        let releaser = Releaser::new(&config, &folder, &cx)?;
+        let releaser = Releaser::new(&config, &folder, &names, &cx)?;
         if let Some(releaser) = &releaser {
             let known: HashSet<&str> = ledger.files().map(|e| crate::archive::digits(&e.digest)).collect();
             if let Some(archive) = releaser.archive() {
@@ -128,7 +128,7 @@ impl Source for CsvSource {
         blocking("releasing files", move || {
             let listing = folder::list(&folder, &names, false)?;
             let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
-            releaser.release_due(&listing, &committed)
+            releaser.release_all(&listing, &committed)
         })
         .await
     }

@@ -3,7 +3,8 @@
 use super::expect::changed;
 use super::feed::{Feed, Halt};
 use super::file::{Reading, digest_up_to, stat_of};
-use crate::config::OnGrowth;
+use super::told::Word;
+use crate::config::{OnBadFile, OnGrowth};
 use crate::digest::{CHUNK_BYTES, ContentDigest};
 use crate::file_stat::FileStat;
 use crate::folder::{file_error, look};
@@ -29,7 +30,7 @@ impl Feed {
         let digest = verified_prefix(&path, &open, is_untouched)?;
         let grew = stat.size > open.note.stat.size && self.config.on_growth == OnGrowth::Alarm;
         if (grew || stat.size < open.note.stat.size) && !sabotaged("file-rewritten") {
-            return Err(changed(&path, &open.note.stat, Some(&stat)).into());
+            self.mended(&open, &path, &stat)?;
         }
         let file = File::open(&path).map_err(|e| file_error("opening a file failed", &path, e))?;
         if !stat_of(&file, &path)?.is_same_content(&stat) {
@@ -53,6 +54,18 @@ impl Feed {
             began_at: open.note.began_at,
             again: None,
         })
+    }
+
+    /// Where a bad file stops the pipeline it is mended under its name: another rest behind the rows that were committed is then
+    /// what one waited for, since these were verified.
+    fn mended(&self, open: &OpenFile, path: &Path, now: &FileStat) -> Result<()> {
+        if self.config.on_bad_file == OnBadFile::Park {
+            return Err(changed(path, &open.note.stat, Some(now)));
+        }
+        let message =
+            "has another rest than before; it goes on behind the rows that were committed, which are the same";
+        Word::Notice { code: "mended", subject: open.note.path.clone(), message }.say(&self.reports);
+        Ok(())
     }
 
     /// Waits until a file that was touched stands still.

@@ -21,13 +21,17 @@ impl Given {
         if rows > 0 {
             reports.add("rows_read_total", rows as i64);
         }
-        for word in self.words {
-            match word {
-                Word::Count(name, by) => reports.add(name, by),
-                Word::Notice { code, subject, message } => reports.notice(code, &subject, message),
-                Word::Parked { subject, message } => reports.parked(&subject, &message),
-            }
-        }
+        self.words.into_iter().for_each(|word| word.say(reports));
         self.batch
+    }
+}
+
+impl Word {
+    pub fn say(self, reports: &Reports) {
+        match self {
+            Word::Count(name, by) => reports.add(name, by),
+            Word::Notice { code, subject, message } => reports.notice(code, &subject, message),
+            Word::Parked { subject, message } => reports.parked(&subject, &message),
+        }
     }
 }

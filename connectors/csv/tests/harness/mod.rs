@@ -298,3 +298,8 @@ pub fn numbered(numbers: std::ops::Range<u64>) -> String {
     numbers.for_each(|n| text.push_str(&format!("{n},row-{n}\n")));
     text
 }
+
+/// `<file>:<line> <id>|row-<id>` for each number, the header on line 1.
+pub fn rows_of(file: &str, numbers: std::ops::Range<u64>) -> Vec<String> {
+    numbers.clone().map(|n| format!("{file}:{} {n}|row-{n}", n - numbers.start + 2)).collect()
+}

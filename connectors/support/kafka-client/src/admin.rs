@@ -3,7 +3,7 @@
 
 use crate::cluster::{Cluster, Purpose};
 use crate::context::ClientLog;
-use crate::failure::Refusal;
+use crate::failure::{Refusal, UNKNOWN_HOST};
 use crate::ffi::{self, Answers, EndOf, Handle, Resource, TopicPartition, TopicSpec};
 use crate::limits;
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -71,12 +71,19 @@ impl Admin {
     pub(crate) fn connect(cluster: Arc<Cluster>, log: ClientLog) -> Result<Self> {
         let client = cluster.client(&cluster.config(Purpose::Admin), log.clone())?;
         let admin = Self { cluster, client, log };
-        admin.patiently_for(
-            limits::CONNECT,
-            limits::CONNECT_ATTEMPT,
-            "connecting to the Kafka cluster failed",
-            |attempt| Ok(admin.client.client().fetch_metadata(None, attempt).map(|_| ())?),
-        )?;
+        admin
+            .patiently_for(
+                limits::CONNECT,
+                limits::CONNECT_ATTEMPT,
+                "connecting to the Kafka cluster failed",
+                |attempt| Ok(admin.client.client().fetch_metadata(None, attempt).map(|_| ())?),
+            )
+            .map_err(|error| match error.code_text() {
+                Some(UNKNOWN_HOST) => {
+                    error.help(format!("check the host names in {}", admin.cluster.settings().named_by))
+                }
+                _ => error,
+            })?;
         Ok(admin)
     }
 

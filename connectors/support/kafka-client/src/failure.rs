@@ -4,6 +4,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use std::fmt;
 use unbatch_api::Error;
 
+/// A host name that nobody knows.
+pub(crate) const UNKNOWN_HOST: &str = "U0253";
+
 /// A request that failed, with the broker's or the client's own words. The words name topics and hosts, never a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -60,7 +63,7 @@ impl Refusal {
                  that asks for a client certificate needs `certificate` and `key`",
             ),
             Code::Resolve => {
-                Error::transient(attempted.clone()).code("U0253").help("check the host names in `kafka.brokers`")
+                Error::transient(attempted.clone()).code(UNKNOWN_HOST).help("check the host names of the brokers")
             }
             Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed

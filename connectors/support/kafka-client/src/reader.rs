@@ -139,6 +139,62 @@ enum Step {
     Nothing,
 }
 
+/// One partition as it is read.
+trait Steps {
+    fn step(&mut self, wait: Duration) -> Result<Step>;
+    /// One past what was read, markers of transactions included; `None`: nothing yet.
+    fn position(&self) -> Option<i64>;
+}
+
+impl Steps for TopicReader {
+    fn step(&mut self, wait: Duration) -> Result<Step> {
+        TopicReader::step(self, wait)
+    }
+    fn position(&self) -> Option<i64> {
+        match self.consumer.position().ok()?.elements().first()?.offset() {
+            Offset::Offset(position) => Some(position),
+            _ => None,
+        }
+    }
+}
+
+/// How far reading came.
+#[derive(Debug, PartialEq, Eq)]
+enum Reached {
+    /// All below the end, or as much as was wanted.
+    All,
+    /// The broker had nothing more from this offset on.
+    EndAt(i64),
+}
+
+fn read_up_to(
+    reader: &mut impl Steps,
+    (start, end): (i64, i64),
+    deadline: Instant,
+    mut each: impl FnMut(Record) -> ControlFlow<()>,
+) -> Result<Reached> {
+    loop {
+        match reader.step(Duration::from_millis(100))? {
+            Step::End(_) => {
+                let position = reader.position().unwrap_or(start).max(start);
+                return Ok(if position >= end { Reached::All } else { Reached::EndAt(position) });
+            }
+            Step::Nothing if Instant::now() >= deadline => return Err(too_long()),
+            Step::Nothing => {}
+            Step::Record(record) => {
+                let offset = record.offset;
+                if offset >= end || each(record).is_break() || offset + 1 >= end {
+                    return Ok(Reached::All);
+                }
+            }
+        }
+    }
+}
+
+fn too_long() -> Error {
+    Error::transient("reading a topic to its end took too long").code("U0262")
+}
+
 impl Admin {
     /// Hands each committed record of a partition from offset `from` to `each`, up to the end as uncommitted readers see it
     /// now; returns that end. A transaction that is open below the end is waited for, so that nothing committed can be
@@ -188,7 +244,9 @@ impl Admin {
         Ok(end)
     }
 
-    /// Everything below `end` is visible already, so the end that a committed consumer reports is not before it.
+    /// Everything below `end` is visible already. All the same a new leader may report an end before it for a moment, until it
+    /// has learnt how far its followers are: such an end is not believed before the leader knows of `end` again. Told once
+    /// more then, it means that there is nothing left up to `end`, such as after a compaction.
     fn read_range(
         &self,
         topic: &str,
@@ -202,25 +260,22 @@ impl Admin {
         if start >= end {
             return Ok(());
         }
-        // The end is told only by an empty answer, which the broker would hold back for half a second.
-        let from = [(topic, partition, Start::Offset(start))];
-        let reader = TopicReader::open_with(self.cluster(), &from, true, Some(Duration::from_millis(5)))?;
+        let (mut start, mut doubted) = (start, None);
         loop {
-            match reader.step(Duration::from_millis(100)).map_err(|e| e.with("topic", topic))? {
-                Step::End(_) => return Ok(()),
-                Step::Nothing if Instant::now() >= deadline => {
-                    return Err(Error::transient("reading a topic to its end took too long")
-                        .code("U0262")
-                        .with("topic", topic)
-                        .with("partition", partition));
+            // The end is told only by an empty answer, which the broker would hold back for half a second.
+            let from = [(topic, partition, Start::Offset(start))];
+            let mut reader = TopicReader::open_with(self.cluster(), &from, true, Some(Duration::from_millis(5)))?;
+            let reached = read_up_to(&mut reader, (start, end), deadline, &mut each);
+            match reached.map_err(|e| e.with("topic", topic).with("partition", partition))? {
+                Reached::All => return Ok(()),
+                Reached::EndAt(position) if doubted == Some(position) => return Ok(()),
+                Reached::EndAt(position) => (start, doubted) = (position, Some(position)),
+            }
+            while self.offset(topic, partition, EndOf::Committed)? < end {
+                if Instant::now() >= deadline {
+                    return Err(too_long().with("topic", topic).with("partition", partition));
                 }
-                Step::Nothing => {}
-                Step::Record(record) => {
-                    let offset = record.offset;
-                    if offset >= end || each(record).is_break() || offset + 1 >= end {
-                        return Ok(());
-                    }
-                }
+                std::thread::sleep(limits::PAUSE);
             }
         }
     }
@@ -238,5 +293,55 @@ impl From<&BorrowedMessage<'_>> for Record {
             headers: headers.map(|h| (h.key.to_owned(), h.value.map(Bytes::copy_from_slice))).collect(),
             timestamp_ms: message.timestamp().to_millis(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records at these offsets, with an end told after each group.
+    struct Scripted(Vec<Step>, Option<i64>);
+
+    impl Steps for Scripted {
+        fn step(&mut self, _: Duration) -> Result<Step> {
+            let step = if self.0.is_empty() { Step::Nothing } else { self.0.remove(0) };
+            if let Step::Record(record) = &step {
+                self.1 = Some(record.offset + 1);
+            }
+            Ok(step)
+        }
+        fn position(&self) -> Option<i64> {
+            self.1
+        }
+    }
+
+    fn at(offset: i64) -> Step {
+        let (topic, headers) = ("t".to_owned(), vec![]);
+        Step::Record(Record { topic, partition: 0, offset, key: None, value: None, headers, timestamp_ms: None })
+    }
+
+    fn read(steps: Vec<Step>, range: (i64, i64)) -> (Result<Reached>, Vec<i64>) {
+        let mut seen = Vec::new();
+        let deadline = Instant::now() + Duration::from_millis(1);
+        let reached = read_up_to(&mut Scripted(steps, None), range, deadline, |record| {
+            seen.push(record.offset);
+            ControlFlow::Continue(())
+        });
+        (reached, seen)
+    }
+
+    /// A leader that was just elected does not know yet how far its followers are, and tells an end before the one that the
+    /// leader before it told: taken for the end, an older state was read for the newest.
+    #[test]
+    fn an_end_before_the_one_that_was_asked_for_is_not_the_end() {
+        let (reached, seen) = read(vec![at(0), Step::End(0)], (0, 3));
+        assert_eq!((reached.unwrap(), seen), (Reached::EndAt(1), vec![0]));
+        let (reached, seen) = read(vec![Step::End(0)], (5, 6));
+        assert_eq!((reached.unwrap(), seen), (Reached::EndAt(5), vec![]));
+        let (reached, seen) = read(vec![at(0), at(2), Step::End(0)], (0, 3));
+        assert_eq!((reached.unwrap(), seen), (Reached::All, vec![0, 2]));
+        let error = read(vec![at(0)], (0, 3)).0.unwrap_err();
+        assert_eq!((error.kind(), error.code_text()), (unbatch_api::Kind::Transient, Some("U0262")));
     }
 }

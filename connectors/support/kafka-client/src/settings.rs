@@ -31,6 +31,9 @@ pub struct KafkaSettings {
     /// or more brokers: losing a broker can then lose rows that were committed.
     #[serde(default)]
     pub allow_unsafe_topics: Vec<String>,
+    /// Where `brokers` comes from, for a person who has to mend it.
+    #[serde(skip, default = "named_by_file")]
+    pub named_by: &'static str,
 }
 
 /// One way to log in.
@@ -102,6 +105,7 @@ impl Default for KafkaSettings {
             properties: BTreeMap::new(),
             allow_single_replica: false,
             allow_unsafe_topics: Vec::new(),
+            named_by: named_by_file(),
         }
     }
 }
@@ -128,6 +132,10 @@ impl KafkaSettings {
         }
         problems
     }
+}
+
+fn named_by_file() -> &'static str {
+    "`kafka.brokers`"
 }
 
 fn local_broker() -> Text {

@@ -11,7 +11,7 @@ use crate::config::Size;
 use crate::connector::{Delivery, Finding, Jump, PartView, Problem, Severity, SinkConnector, SourceConnector};
 use crate::context::{CheckContext, Resources, SinkContext, SourceContext};
 use crate::error::{Error, Result};
-use crate::facts::{Facts, Stored};
+use crate::facts::{Facts, Rewrite, Stored};
 use crate::names::{SplitIndex, StreamName};
 use crate::origin::{Origin, OriginColumns, RowOrigin};
 use crate::quarantine::{QuarantineEntry, QuarantineReader, RawRow};
@@ -255,7 +255,7 @@ impl SinkConnector for MemorySinkConnector {
         let store = MemoryWorld::of(&cx.resources).store(&config.store);
         Ok(store.stored(&cx.deployment, &cx.split))
     }
-    async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Option<Checkpoint>) -> Result<Facts> {
+    async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         let store = MemoryWorld::of(&cx.place.resources).store(&config.store);
         store.rewrite(&(cx.place.deployment, cx.place.split), to)
     }

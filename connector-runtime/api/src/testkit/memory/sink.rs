@@ -109,7 +109,7 @@ impl Sink for MemorySink {
         batch.check()?;
         let (revision, rejected) = (batch.origin.revision, std::mem::take(&mut batch.rejected));
         let rejected = rejected.into_iter().chain(self.refuse(&mut batch)?);
-        let rejected: Vec<QuarantineEntry> = rejected.map(|row| row.into_entry(revision)).collect();
+        let rejected: Vec<QuarantineEntry> = rejected.map(|row| row.into_entry(&self.writer.key.1, revision)).collect();
         let ignored = self.ignore(&mut batch)?;
         self.open.receipt += Receipt {
             written: batch.rows.num_rows() as u64,

@@ -4,7 +4,7 @@ use crate::batch::{Batch, Op};
 use crate::checkpoint::{Advance, Checkpoint};
 use crate::context::CheckContext;
 use crate::error::{Error, Result};
-use crate::facts::{Admit, Counters, Facts, Stored};
+use crate::facts::{Admit, Counters, Facts, Rewrite, Stored};
 use crate::names::{DeploymentName, PipelineName, SplitId, StreamName};
 use crate::origin::RowOrigin;
 use crate::quarantine::{QuarantineEntry, QuarantineFilter, QuarantinePage, QuarantineReader};
@@ -72,6 +72,16 @@ struct Progress {
     checkpoint: Checkpoint,
 }
 
+impl Progress {
+    fn stored(&self) -> Option<Stored> {
+        let (forgotten, checkpoint) = (self.facts.is_none(), self.checkpoint.clone());
+        let numbers = || Facts { owner: self.owner, generation: self.generation, ..Facts::default() };
+        // a split that was only fenced has never been opened
+        let facts = self.facts.clone().or_else(|| (self.owner > 0).then(numbers))?;
+        Some(Stored { facts, checkpoint, forgotten })
+    }
+}
+
 /// Who commits: the token of the fence and the owner number of the open.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
@@ -127,8 +137,7 @@ impl MemoryStore {
     /// What is stored of the split.
     pub fn stored(&self, deployment: &DeploymentName, split: &SplitId) -> Option<Stored> {
         let book = self.book();
-        let progress = book.splits.get(&(deployment.clone(), split.clone()))?;
-        Some(Stored { facts: progress.facts.clone()?, checkpoint: progress.checkpoint.clone() })
+        book.splits.get(&(deployment.clone(), split.clone()))?.stored()
     }
 
     pub(super) fn fence(&self, key: &Key) -> u64 {
@@ -152,7 +161,7 @@ impl MemoryStore {
         let (owner, generation) = (progress.owner, progress.generation);
         let facts = Facts { owner, generation, seq, counters, ..admitted };
         progress.facts = Some(facts.clone());
-        Ok(Stored { facts, checkpoint: progress.checkpoint.clone() })
+        Ok(Stored { facts, checkpoint: progress.checkpoint.clone(), forgotten: false })
     }
 
     /// Whether the writer may still commit; only under the same lock as the commit does this mean anything.
@@ -202,15 +211,16 @@ impl MemoryStore {
         }
     }
 
-    pub(super) fn rewrite(&self, key: &Key, to: Option<Checkpoint>) -> Result<Facts> {
+    pub(super) fn rewrite(&self, key: &Key, to: Rewrite) -> Result<Facts> {
         let mut book = self.book();
         let progress = book.splits.entry(key.clone()).or_default();
         progress.token += 1;
+        let to = to(progress.stored().as_ref())?;
         progress.owner += 1;
         progress.generation += 1;
         let (owner, generation) = (progress.owner, progress.generation);
         let stored = progress.facts.take().unwrap_or_default();
-        let facts = Facts { owner, generation, counters: Counters::default(), ..stored };
+        let facts = Facts { owner, generation, counters: Counters::default(), moved_to: None, ..stored };
         progress.facts = to.is_some().then(|| facts.clone());
         progress.checkpoint = to.unwrap_or_default();
         Ok(facts)

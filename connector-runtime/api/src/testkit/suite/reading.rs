@@ -7,6 +7,7 @@ use crate::context::Limits;
 use crate::origin::RowOrigin;
 use crate::quarantine::RejectedRow;
 use crate::source::Source;
+use crate::testkit::context::split;
 use crate::testkit::rows::row_texts;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -136,8 +137,10 @@ impl Reading {
             }
         }
         for row in &batch.rejected {
-            let entry = row.clone().into_entry(batch.origin.revision);
-            let text = format!("{} rejected {} from {} raw {:?}", row.stream, row.code, row.origin, entry.raw);
+            // its id with it: refused again after a crash, it must be the same entry
+            let entry = row.clone().into_entry(&split("suite", 0), batch.origin.revision);
+            let (id, raw) = (&entry.id, &entry.raw);
+            let text = format!("{} rejected {} as {id} from {} raw {raw:?}", row.stream, row.code, row.origin);
             let sequence = format!("rejected of {}", sequence_of(&row.origin));
             let (origin, cells) = (row.origin.clone(), String::new());
             self.arrivals.push(Arrival { sequence, text, cells, origin: origin.clone(), is_rejected: true });

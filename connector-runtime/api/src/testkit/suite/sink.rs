@@ -9,7 +9,7 @@ use crate::checkpoint::{Advance, Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::connector::{Severity, SinkConnector};
 use crate::context::CheckContext;
 use crate::error::{Error, Kind, Result};
-use crate::facts::Facts;
+use crate::facts::{Facts, Rewrite, Stored};
 use crate::quarantine::{QuarantineFilter, Stage};
 use crate::testkit::context::{first_facts, sink_context};
 use crate::testkit::rows::RowBatch;
@@ -31,9 +31,10 @@ const LOOKS: &str = "inspect and the quarantine reader fence nobody";
 const PAGES: &str = "the quarantine gives pages and filters";
 const TOO_LARGE: &str = "a row that is too large goes to quarantine";
 const REWRITE: &str = "rewrite replaces the checkpoint, raises the generation and fences";
+const REFUSED_REWRITE: &str = "a rewrite that is refused writes nothing, and the split goes on";
 
 /// Every check of [`sink_suite`], in its order.
-pub const SINK_CHECKS: [&str; 20] = [
+pub const SINK_CHECKS: [&str; 21] = [
     DESCRIBES,
     FIRST,
     HIDDEN,
@@ -54,6 +55,7 @@ pub const SINK_CHECKS: [&str; 20] = [
     sink_fence::IN_FLIGHT,
     sink_fence::APART,
     REWRITE,
+    REFUSED_REWRITE,
 ];
 
 /// What a sink's test gives: empty targets.
@@ -107,6 +109,8 @@ pub async fn sink_suite<F: SinkFixture>(fixture: &F) -> Result<Passed, Broken> {
     // Each check has a target of its own, and most of its time is spent waiting; faults may be armed for a whole process.
     try_join!(undisturbed(fixture), sink_commit::run(fixture), sink_fence::run(fixture))?;
     sink_commit::run_faults(fixture).await?;
+    let target = new_target(REFUSED_REWRITE, fixture).await?;
+    within(REFUSED_REWRITE, rewrites_nothing_when_refused(&target)).await?;
     let profile = new_target(DESCRIBES, fixture).await?.profile();
     let ran = |check: &&str| match *check {
         TOO_LARGE => profile.row_bytes_max.is_some(),
@@ -335,7 +339,7 @@ async fn rewrites<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), B
     to.parts.insert("elsewhere".into(), super::ledger::position(7));
     to.notes.insert("jumped".into(), Bytes::from_static(b"yes"));
     let cx = || sink_context(place(target, 0));
-    let facts = C::rewrite(target.config(), cx(), Some(to.clone())).await.attempt(REWRITE, "rewrite")?;
+    let facts = C::rewrite(target.config(), cx(), jump_to(Some(to.clone()))).await.attempt(REWRITE, "rewrite")?;
     ensure(REWRITE, facts.generation > old.facts.generation, || {
         format!("generation {} came after {}", facts.generation, old.facts.generation)
     })?;
@@ -349,12 +353,43 @@ async fn rewrites<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), B
     })?;
     agree(REWRITE, target, &[12]).await?;
     drop(new);
-    let facts = C::rewrite(target.config(), cx(), None).await.attempt(REWRITE, "rewrite to nothing")?;
+    let facts = C::rewrite(target.config(), cx(), jump_to(None)).await.attempt(REWRITE, "rewrite to nothing")?;
     ensure(REWRITE, facts.generation > old.facts.generation, || "forgetting did not raise the generation".into())?;
     // a sink may keep the numbers of a forgotten split, so that they go on rising
     let stored = C::inspect(target.config(), place(target, 0)).await.attempt(REWRITE, "inspect")?;
-    let is_forgotten = stored.as_ref().is_none_or(|s| s.checkpoint.is_empty() && s.facts.fingerprint.is_empty());
-    ensure(REWRITE, is_forgotten, || format!("after forgetting, inspect found {stored:?}"))
+    let is_forgotten = |s: &Stored| s.forgotten && s.checkpoint.is_empty() && s.facts.fingerprint.is_empty();
+    ensure(REWRITE, stored.as_ref().is_some_and(is_forgotten), || format!("after forgetting, inspect found {stored:?}"))
+}
+
+fn jump_to(to: Option<Checkpoint>) -> Rewrite {
+    Box::new(move |_| Ok(to))
+}
+
+/// A rewrite that was planned on something else than what is stored once everybody is fenced.
+async fn rewrites_nothing_when_refused<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), Broken> {
+    let mut old = open(REFUSED_REWRITE, target, 0).await?;
+    old.commit(REFUSED_REWRITE, 12).await?;
+    let before = C::inspect(target.config(), place(target, 0)).await.attempt(REFUSED_REWRITE, "inspect")?;
+    let seen = before.clone();
+    let refuse: Rewrite = Box::new(move |stored| {
+        if stored != seen.as_ref() {
+            return Err(Error::bug("what is stored was not shown to the rewrite"));
+        }
+        Err(Error::misconfigured("the plan was made on something else"))
+    });
+    let refused = C::rewrite(target.config(), sink_context(place(target, 0)), refuse).await;
+    let kind = refused.as_ref().err().map(Error::kind);
+    ensure(REFUSED_REWRITE, kind == Some(Kind::Misconfigured), || format!("the rewrite gave {refused:?}"))?;
+    let after = C::inspect(target.config(), place(target, 0)).await.attempt(REFUSED_REWRITE, "inspect")?;
+    ensure(REFUSED_REWRITE, before == after, || format!("{before:?} became {after:?}"))?;
+    old.write(3).await.attempt(REFUSED_REWRITE, "writing")?;
+    let (_, sealed) = old.seal();
+    let late = sealed.await.err().map(|e| e.kind());
+    ensure(REFUSED_REWRITE, matches!(late, None | Some(Kind::Transient)), || {
+        format!("nobody took the split over, but its owner ended by {late:?}")
+    })?;
+    drop(old);
+    open(REFUSED_REWRITE, target, 0).await.map(drop)
 }
 
 fn same(check: &'static str, came: &Checkpoint, should: &Checkpoint) -> Result<(), Broken> {

@@ -8,7 +8,7 @@ use crate::context::{Bound, CheckContext, Committed, CommittedSender, Limits};
 use crate::error::{Kind, Result};
 use crate::origin::RowOrigin;
 use crate::source::Source;
-use crate::testkit::context::{limits, source_context};
+use crate::testkit::context::{limits, source_context, split};
 use async_trait::async_trait;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -158,7 +158,7 @@ fn reads_raw<F: SourceFixture>(
     reading: &Reading,
 ) -> Result<(), Broken> {
     for row in &reading.rejected {
-        match F::Connector::parse_raw(config, &row.clone().into_entry(1)) {
+        match F::Connector::parse_raw(config, &row.clone().into_entry(&split("raw", 0), 1)) {
             Ok(batch) => batch.check().attempt(READS_RAW, "checking what was read again")?,
             Err(e) if e.kind() == Kind::Misconfigured => {}
             Err(e) => return Err(broken(READS_RAW, format!("reading {} again gave {e:?}", row.origin))),

@@ -5,6 +5,16 @@ use super::{Checker, Diagnostic, Key, Node, REFERENCES_MAX, Tree, any_of, called
 use crate::config::scalar::Meaning;
 use serde_json::Value;
 
+/// Of `source:`, `sink:` and steps when the binary has none at all.
+fn nothing_built_in(node: &Node) -> (String, String) {
+    let role = node.path.split(['[', '.']).next().unwrap_or_default().trim_end_matches('s');
+    let message = match node.only_entry() {
+        Some((key, _)) => format!("there is no {role} `{}` in this binary", key.text),
+        None => format!("{} cannot be set: this binary has no {role} built in", called(node)),
+    };
+    (message, format!("no {role} is built in; `unbatch connectors` lists what is"))
+}
+
 /// One form of a choice, as serde writes enums.
 enum Form<'a> {
     Nothing,
@@ -56,8 +66,7 @@ impl<'a> Checker<'a> {
         }
         let names: Vec<&str> = keys.iter().map(|(k, _)| *k).collect();
         if words.is_empty() && names.is_empty() {
-            let message = format!("{} cannot be set: this binary has nothing built in for it", called(node));
-            let help = "`unbatch connectors` lists what is built in";
+            let (message, help) = nothing_built_in(node);
             let place = node.only_entry().map_or(node.head, |(key, _)| key.span);
             self.found
                 .push(Diagnostic::error("U0102", message).at(self.source, place).label("not built in").help(help));

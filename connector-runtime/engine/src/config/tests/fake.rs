@@ -9,7 +9,7 @@ use unbatch_api::arrow::datatypes::Schema as ArrowSchema;
 use unbatch_api::quarantine::QuarantineReader;
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, CommitPolicy, CompiledStep, Delivery, Error, Facts, Fenced, Finding, Jump,
-    PartView, Problem, QuarantineEntry, Result, Severity, SinkConnector, SinkContext, Source, SourceConnector,
+    PartView, Problem, QuarantineEntry, Result, Rewrite, Severity, SinkConnector, SinkContext, Source, SourceConnector,
     SourceContext, Step, Stepped, Stored, StreamName, StreamSchema,
 };
 
@@ -180,7 +180,7 @@ impl SinkConnector for Topic {
     async fn inspect(_: Arc<TopicConfig>, _: CheckContext) -> Result<Option<Stored>> {
         never()
     }
-    async fn rewrite(_: Arc<TopicConfig>, _: SinkContext, _: Option<Checkpoint>) -> Result<Facts> {
+    async fn rewrite(_: Arc<TopicConfig>, _: SinkContext, _: Rewrite) -> Result<Facts> {
         never()
     }
     async fn quarantine(_: Arc<TopicConfig>, _: CheckContext) -> Result<Box<dyn QuarantineReader>> {
@@ -230,7 +230,7 @@ impl SinkConnector for Lake {
     async fn inspect(_: Arc<LakeConfig>, _: CheckContext) -> Result<Option<Stored>> {
         never()
     }
-    async fn rewrite(_: Arc<LakeConfig>, _: SinkContext, _: Option<Checkpoint>) -> Result<Facts> {
+    async fn rewrite(_: Arc<LakeConfig>, _: SinkContext, _: Rewrite) -> Result<Facts> {
         never()
     }
     async fn quarantine(_: Arc<LakeConfig>, _: CheckContext) -> Result<Box<dyn QuarantineReader>> {

@@ -266,9 +266,9 @@ fn the_schema_for_editors_has_every_connector() {
     assert_eq!(
         lines(&found),
         [
-            "U0102 5:3 `source` cannot be set: this binary has nothing built in for it",
-            "U0102 11:6 `steps[0]` cannot be set: this binary has nothing built in for it",
-            "U0102 13:3 `sink` cannot be set: this binary has nothing built in for it",
+            "U0102 5:3 there is no source `csv_drops` in this binary",
+            "U0102 11:6 there is no step `drop` in this binary",
+            "U0102 13:3 there is no sink `topic` in this binary",
         ]
     );
 }
