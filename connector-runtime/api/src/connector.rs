@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A system that rows come from.
@@ -35,8 +36,9 @@ pub trait SourceConnector: Send + Sync + 'static {
     /// The streams whose columns are known without asking any system; empty when they are not.
     fn streams(config: &Self::Config) -> Vec<(StreamName, Arc<StreamSchema>)>;
 
-    /// What "the same source" means: a change of this text refuses to start until it is confirmed.
-    fn fingerprint(config: &Self::Config) -> String;
+    /// What "the same source" means: a change of this text refuses to start until it is confirmed. Relative paths begin at
+    /// `base`, the absolute folder of the pipeline file, so that the same words in another folder are another source.
+    fn fingerprint(config: &Self::Config, base: &Path) -> String;
 
     /// Asks the system whether a run could start; changes nothing.
     async fn check(config: Arc<Self::Config>, cx: CheckContext) -> Result<Vec<Finding>>;

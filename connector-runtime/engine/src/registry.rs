@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 use unbatch_api::error::CodeEntry;
 use unbatch_api::quarantine::QuarantineReader;
@@ -94,7 +95,7 @@ pub trait BoundSource: Send + Sync {
     fn counts_rejected(&self) -> bool;
     fn validate(&self) -> Vec<Problem>;
     fn streams(&self) -> Vec<(StreamName, Arc<StreamSchema>)>;
-    fn fingerprint(&self) -> String;
+    fn fingerprint(&self, base: &Path) -> String;
     async fn check(&self, cx: CheckContext) -> Result<Vec<Finding>>;
     async fn splits(&self, cx: CheckContext) -> Result<u32>;
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>>;
@@ -160,8 +161,8 @@ impl<C: SourceConnector> BoundSource for BoundSourceOf<C> {
     fn streams(&self) -> Vec<(StreamName, Arc<StreamSchema>)> {
         C::streams(&self.0)
     }
-    fn fingerprint(&self) -> String {
-        C::fingerprint(&self.0)
+    fn fingerprint(&self, base: &Path) -> String {
+        C::fingerprint(&self.0, base)
     }
     async fn check(&self, cx: CheckContext) -> Result<Vec<Finding>> {
         C::check(self.0.clone(), cx).await

@@ -233,7 +233,7 @@ fn limits(memory_bytes: usize, splits: usize, spec: &PipelineSpec) -> Limits {
 fn plan(spec: PipelineSpec, count: u32, total: usize, scene: &Scene, board: &StatusBoard) -> Vec<Split> {
     let intent = Intent {
         config_hash: spec.hash.clone(),
-        fingerprint: spec.source.fingerprint(),
+        fingerprint: spec.source.fingerprint(&std::path::absolute(&spec.base).unwrap_or_else(|_| spec.base.clone())),
         splits: count,
         accept_change: scene.accept_change.contains(&spec.name),
         rollback: scene.rollback,

@@ -6,7 +6,6 @@ use crate::owner::Owner;
 use crate::release::archive_folder;
 use crate::source::{CsvSource, blocking, folder_of};
 use crate::{decode, offsets, replay, validate};
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use unbatch_api::{
@@ -35,7 +34,7 @@ impl SourceConnector for CsvDrops {
         vec![(decode::stream_name(config), decode::declared_schema(config))]
     }
 
-    fn fingerprint(config: &CsvDropsConfig) -> String {
+    fn fingerprint(config: &CsvDropsConfig, base: &Path) -> String {
         let identity = match config.identity {
             Identity::Content => "content",
             Identity::Delivery => "delivery",
@@ -44,8 +43,8 @@ impl SourceConnector for CsvDrops {
             Header::Present => "present",
             Header::None => "none",
         };
-        let url = config.url.trim_end_matches('/');
-        format!("csv_drops url={url} match={} identity={identity} header={header}", config.pattern)
+        let folder = folder_of(config, base).unwrap_or_else(|_| base.join(&config.url));
+        format!("csv_drops folder={} match={} identity={identity} header={header}", folder.display(), config.pattern)
     }
 
     async fn check(config: Arc<CsvDropsConfig>, cx: CheckContext) -> Result<Vec<Finding>> {
@@ -77,16 +76,8 @@ impl SourceConnector for CsvDrops {
 fn check(config: &CsvDropsConfig, cx: &CheckContext) -> Result<Vec<Finding>> {
     let folder = folder_of(config, &cx.base)?;
     let names = Names::new(&CsvDropsConfig { splits: 1, ..config.clone() }, 0)?;
-    let listing = match std::fs::metadata(&folder) {
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            return Err(Error::misconfigured("looking for the folder failed: it is not there")
-                .code("U0217")
-                .with("folder", folder.display())
-                .help("make the folder, or mend `url`; a relative one starts at the folder of the pipeline file")
-                .caused_by(e));
-        }
-        _ => folder::list(&folder, &names, config.follows_links())?,
-    };
+    folder::must_exist(&folder)?;
+    let listing = folder::list(&folder, &names, config.follows_links())?;
     let mut findings = Vec::new();
     if listing.data_names.is_empty() {
         findings.push(Finding {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use unbatch_api::failpoint::sabotaged;
 use unbatch_api::names::murmur2;
-use unbatch_api::{Error, Reports, Result};
+use unbatch_api::{Error, Kind, Reports, Result};
 
 /// How much longer than `stable_for` a file that is ready waits for one with a smaller name that is still being written.
 const HOLD_BACK: u32 = 10;
@@ -124,8 +124,27 @@ pub fn file_error(attempted: &str, path: &Path, cause: std::io::Error) -> Error 
     error.with("path", path.display()).caused_by(cause)
 }
 
+/// A run that takes what is there and ends cannot wait for its folder; one that stays can, as for a mount that comes late.
+pub fn must_exist(folder: &Path) -> Result<()> {
+    match std::fs::metadata(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(missing(Kind::Misconfigured, folder, e)),
+        _ => Ok(()),
+    }
+}
+
+fn missing(kind: Kind, folder: &Path, cause: std::io::Error) -> Error {
+    Error::new(kind, "looking for the folder failed: it is not there")
+        .code("U0217")
+        .with("folder", folder.display())
+        .help("make the folder, or mend `url`; a relative one starts at the folder of the pipeline file")
+        .caused_by(cause)
+}
+
 fn folder_error(folder: &Path, cause: std::io::Error) -> Error {
-    file_error("listing the folder failed", folder, cause)
+    match cause.kind() {
+        ErrorKind::NotFound => missing(Kind::Transient, folder, cause),
+        _ => file_error("listing the folder failed", folder, cause),
+    }
 }
 
 /// When a file that is waited for was first seen as it is now, and at all.

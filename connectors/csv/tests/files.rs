@@ -6,6 +6,7 @@ mod harness;
 
 use harness::{Drops, numbered};
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 use unbatch_api::testkit::context::place;
 use unbatch_api::{Bound, Checkpoint, Jump, Kind, Severity, SourceConnector, SplitId, StopAfter};
@@ -267,4 +268,14 @@ async fn a_hidden_file_that_is_not_the_one_that_was_read_gets_its_name_back() {
     run.finish().await.unwrap();
     assert_eq!(run.rows, ["a~returned-1.csv:2 5|row-5", "a~returned-1.csv:3 6|row-6"]);
     assert_eq!(drops.names_in("archive").len(), 2);
+}
+
+#[test]
+fn the_same_words_in_another_folder_are_another_source() {
+    let of = |url: &str, base: &str| {
+        let text = format!(r#"{{"url": "{url}", "match": "*.csv", "columns": []}}"#);
+        CsvDrops::fingerprint(&serde_json::from_str(&text).unwrap(), Path::new(base))
+    };
+    assert_ne!(of("file:drops/", "/shop/a"), of("file:drops/", "/shop/b"));
+    assert_eq!(of("file:../drops/", "/shop/a"), of("file:///shop/drops", "/shop/b"));
 }

@@ -35,8 +35,8 @@ impl SourceConnector for TillRolls {
         vec![(stream(), schema())]
     }
 
-    fn fingerprint(config: &Self::Config) -> String {
-        format!("till rolls in {}", config.folder.display())
+    fn fingerprint(config: &Self::Config, base: &std::path::Path) -> String {
+        format!("till rolls in {}", config.folder(base).display())
     }
 
     async fn check(config: Arc<Self::Config>, cx: CheckContext) -> Result<Vec<Finding>> {

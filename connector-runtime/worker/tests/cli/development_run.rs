@@ -187,3 +187,13 @@ fn a_run_that_goes_on_ends_well_although_a_file_was_set_aside() {
     let bounded = workshop.run(&["run", "--dev", "--once"]);
     assert!(bounded.code == Some(1) && bounded.stderr.contains("error[U0771]"), "{bounded}");
 }
+
+/// Who takes what is there and ends cannot wait for a folder.
+#[test]
+fn a_bounded_run_without_its_folder_ends_at_once_and_says_what_to_do() {
+    let workshop = Workshop::new();
+    workshop.write("stock.yaml", &PIPELINE.replace("url: drops", "url: nowhere"));
+    let ended = workshop.run(&["run", "--dev", "--once", "stock.yaml"]);
+    assert_eq!(ended.code, Some(2), "{ended}");
+    assert!(ended.stderr.contains("U0217") && ended.stderr.contains("make the folder, or mend `url`"), "{ended}");
+}

@@ -23,7 +23,7 @@ use stop::Stop;
 use tokio::sync::mpsc;
 use told::Given;
 use unbatch_api::names::SplitIndex;
-use unbatch_api::{Advance, Batch, Checkpoint, Error, Reports, Result, Source, SourceContext, async_trait};
+use unbatch_api::{Advance, Batch, Bound, Checkpoint, Error, Reports, Result, Source, SourceContext, async_trait};
 
 /// Decoded batches that wait for the sink; with the one being made and the one held back, at most four are in memory.
 const BATCHES_WAITING_MAX: usize = 2;
@@ -55,6 +55,9 @@ impl CsvSource {
             SplitIndex::Replay => 0,
         };
         let names = Names::new(&config, split)?;
+        if cx.bound == Bound::Once {
+            folder::must_exist(&folder)?;
+        }
         let listing = folder::list(&folder, &names, config.follows_links())?;
         let ledger = Ledger::read(&cx.resume)?;
         let releaser = Releaser::new(&config, &folder, &names, &cx)?;
@@ -155,6 +158,10 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(e) => Err(Error::bug(format!("{doing} failed")).code("U0901").caused_by(e)),
+        // not its own words: they may quote what the file holds
+        Err(e) => {
+            let ended = if e.is_panic() { "by a panic" } else { "with the process" };
+            Err(Error::bug(format!("{doing} failed")).code("U0901").with("its task ended", ended))
+        }
     }
 }

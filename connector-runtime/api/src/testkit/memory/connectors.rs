@@ -128,7 +128,7 @@ impl SourceConnector for MemorySourceConnector {
             None => vec![],
         }
     }
-    fn fingerprint(config: &Self::Config) -> String {
+    fn fingerprint(config: &Self::Config, _: &std::path::Path) -> String {
         format!("memory feed {}", config.feed)
     }
     async fn check(config: Arc<Self::Config>, cx: CheckContext) -> Result<Vec<Finding>> {

@@ -116,7 +116,9 @@ async fn describes<F: SourceFixture>(fixture: &F) -> Result<(), Broken> {
     ensure(DESCRIBES, wrong.is_none(), || format!("check says {wrong:?}"))?;
     let splits = F::Connector::splits(config.clone(), upstream.place()).await.attempt(DESCRIBES, "splits")?;
     ensure(DESCRIBES, splits >= 1, || "there are no splits".into())?;
-    let fingerprints = (F::Connector::fingerprint(&config), F::Connector::fingerprint(&upstream.config()));
+    let base = upstream.place().base;
+    let fingerprint = |config| F::Connector::fingerprint(config, &base);
+    let fingerprints = (fingerprint(&config), fingerprint(&upstream.config()));
     ensure(DESCRIBES, fingerprints.0 == fingerprints.1 && !fingerprints.0.is_empty(), || {
         format!("the fingerprint is not always the same text: {fingerprints:?}")
     })

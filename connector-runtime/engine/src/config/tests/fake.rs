@@ -59,7 +59,7 @@ impl SourceConnector for Files {
         let schema = StreamSchema::new(Arc::new(ArrowSchema::new(fields)), Vec::new());
         vec![(StreamName::new("prices"), Arc::new(schema))]
     }
-    fn fingerprint(config: &FilesConfig) -> String {
+    fn fingerprint(config: &FilesConfig, _: &std::path::Path) -> String {
         config.url.clone()
     }
     async fn check(_: Arc<FilesConfig>, _: CheckContext) -> Result<Vec<Finding>> {
@@ -103,7 +103,7 @@ impl SourceConnector for Changes {
     fn streams(_: &ChangesConfig) -> Vec<(StreamName, Arc<StreamSchema>)> {
         Vec::new()
     }
-    fn fingerprint(_: &ChangesConfig) -> String {
+    fn fingerprint(_: &ChangesConfig, _: &std::path::Path) -> String {
         String::new()
     }
     async fn check(_: Arc<ChangesConfig>, _: CheckContext) -> Result<Vec<Finding>> {
