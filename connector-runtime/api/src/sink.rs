@@ -18,7 +18,8 @@ pub trait Sink: Send {
     async fn write(&mut self, batch: Batch) -> Result<()>;
 
     /// Ends the open epoch. The returned future is the commit: rows, rejected rows, notes and checkpoint, all or nothing,
-    /// durable *and visible* when it resolves. While it runs the next epoch may be written; at most one sealed epoch is in
+    /// durable when it resolves, and visible then or, where the system tells its readers by itself, a moment later (Kafka's markers
+    /// follow its answer). While it runs the next epoch may be written; at most one sealed epoch is in
     /// flight. When it fails, or is dropped, everything after the last committed epoch is gone with the sink, and whether
     /// this epoch was committed only the next open can tell.
     fn seal(&mut self, advance: Advance) -> BoxFuture<'static, Result<Receipt>>;

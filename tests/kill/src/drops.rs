@@ -75,8 +75,9 @@ impl Drops {
         })
     }
 
-    /// Writes the pipeline file, and returns its path and the topic's name.
-    pub(crate) fn write_pipeline(&self, home: &Path, pipeline: &str) -> Outcome<(PathBuf, String)> {
+    /// Writes the pipeline file, and returns its path and the topic's name, which is of the deployment as the pipeline is: a
+    /// cluster may have several.
+    pub(crate) fn write_pipeline(&self, home: &Path, deployment: &str, pipeline: &str) -> Outcome<(PathBuf, String)> {
         let feed = &self.ledger.truth().feeds[&self.feed];
         let mut source = feed.source.clone();
         source["url"] = json!("file:drops/");
@@ -90,7 +91,7 @@ impl Drops {
             After::Delete => json!("delete"),
             After::MoveTo => json!({"move_to": "file:archive/"}),
         };
-        let topic = format!("{pipeline}.rows");
+        let topic = format!("{deployment}.{pipeline}.rows");
         // YAML has JSON's form among its own
         let file = json!({
             "version": 1,
@@ -225,7 +226,7 @@ mod tests {
     fn a_pipeline_file_names_everything_of_its_own() {
         let home = tempfile::tempdir().unwrap();
         let drops = Drops::generate(home.path(), &mut StdRng::seed_from_u64(9)).unwrap();
-        let (path, topic) = drops.write_pipeline(home.path(), "kill-1").unwrap();
+        let (path, topic) = drops.write_pipeline(home.path(), "k1", "kill-1").unwrap();
         let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(file["pipeline"], "kill-1");
         assert_eq!(file["sink"]["topic"]["name"].as_str(), Some(topic.as_str()));

@@ -125,7 +125,7 @@ impl<'a> Round<'a> {
         let file = json!({"deployment": site.deployment(), "kafka": {"properties": properties}});
         drops::write(&runtime, &file)?;
         let drops = Drops::generate(home, &mut rng)?;
-        let (pipeline, topic) = drops.write_pipeline(home, &name)?;
+        let (pipeline, topic) = drops.write_pipeline(home, site.deployment(), &name)?;
         fs::create_dir_all(home.join("logs")).map_err(|e| format!("making a folder: {e}"))?;
         let mut round = Round {
             site,

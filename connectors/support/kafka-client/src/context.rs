@@ -48,11 +48,16 @@ impl ClientLog {
         if code == Code::AllBrokersDown && last.is_some() {
             return;
         }
-        // Under TLS 1.3 a broker refuses our certificate after the handshake, so that it looks like a broken connection.
-        let code = if text.contains("SSL alert") { Code::SSL } else { code };
+        let code = if is_refused_certificate(text) { Code::SSL } else { code };
         let since = last.as_ref().filter(|t| t.code == code).map_or_else(Instant::now, |t| t.since);
         *last = Some(Trouble { code, text: text.to_owned(), since });
     }
+}
+
+/// Two such look like broken connections by their code: under TLS 1.3 a broker refuses our certificate after the handshake, and
+/// when all of the broker's side has come at once, librdkafka refuses its certificate while it still connects.
+fn is_refused_certificate(text: &str) -> bool {
+    text.contains("SSL alert") || text.contains("certificate verify failed")
 }
 
 impl ClientContext for ClientLog {

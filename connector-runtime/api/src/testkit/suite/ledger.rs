@@ -19,6 +19,8 @@ use crate::testkit::context::{admit_all, sink_context};
 use crate::testkit::rows::{RowBatch, row_text};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 pub(super) const STREAM: &str = "suite";
 const THROUGH: &str = "through";
@@ -158,14 +160,31 @@ pub(super) fn rows_through(through: &[u64]) -> Vec<String> {
     splits.collect()
 }
 
-/// Fails unless readers see what the splits committed.
+/// How long readers may see less than what was committed: a broker may answer a commit before it has told all partitions.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Fails unless readers see what the splits committed, or will in a moment; never do they see anything else.
 pub(super) async fn agree<C: SinkConnector>(
     check: &'static str,
     target: &impl SinkTarget<C>,
     splits: &[u64],
 ) -> Result<(), Broken> {
-    let mut seen = target.visible().await.attempt(check, "reading what is visible")?;
     let mut should = rows_through(splits);
+    let rejected = |(split, to): (usize, &u64)| {
+        (1..=*to).filter(|n| is_rejected(*n)).map(move |n| base(split as u32) + n).collect::<Vec<_>>()
+    };
+    let should_be_kept: Vec<u64> = splits.iter().enumerate().flat_map(rejected).collect();
+    let deadline = Instant::now() + SEEN_WITHIN;
+    let (mut seen, entries) = loop {
+        let seen = target.visible().await.attempt(check, "reading what is visible")?;
+        let entries = quarantined(check, target).await?;
+        let is_all = seen.len() >= should.len() && entries.len() >= should_be_kept.len();
+        if is_all || Instant::now() >= deadline {
+            break (seen, entries);
+        }
+        sleep(LOOK_AGAIN).await;
+    };
     if !(target.profile().ordered && splits.len() == 1) {
         seen.sort_unstable();
         should.sort_unstable();
@@ -181,15 +200,10 @@ pub(super) async fn agree<C: SinkConnector>(
             should.get(at)
         )
     })?;
-    let mut entries: Vec<u64> =
-        quarantined(check, target).await?.iter().map(|entry| number_of(entry).unwrap_or_default()).collect();
-    entries.sort_unstable();
-    let rejected = |(split, to): (usize, &u64)| {
-        (1..=*to).filter(|n| is_rejected(*n)).map(move |n| base(split as u32) + n).collect::<Vec<_>>()
-    };
-    let should: Vec<u64> = splits.iter().enumerate().flat_map(rejected).collect();
-    ensure(check, entries == should, || {
-        format!("committed through {splits:?}, the quarantine holds rows {entries:?} instead of {should:?}")
+    let mut kept: Vec<u64> = entries.iter().map(|entry| number_of(entry).unwrap_or_default()).collect();
+    kept.sort_unstable();
+    ensure(check, kept == should_be_kept, || {
+        format!("committed through {splits:?}, the quarantine holds rows {kept:?} instead of {should_be_kept:?}")
     })
 }
 
