@@ -1,7 +1,7 @@
 //! Starting, limits, stopping: what a program that embeds the broker relies on.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -124,7 +124,7 @@ fn stop_closes_connections_ends_waits_and_frees_the_port() {
     let _ = fetching.read_to_end(&mut rest);
     let _ = joining.read_to_end(&mut rest);
     assert!(is_closed(&mut fetching) && is_closed(&mut joining));
-    TcpListener::bind(addr).expect("the port is free");
+    wait_until_free(addr);
     broker.stop();
 }
 
@@ -136,7 +136,16 @@ fn dropping_it_stops_it() {
     assert!(topics(&mut client).expect("topics").is_empty());
     drop(broker);
     assert!(is_closed(&mut client));
-    TcpListener::bind(addr).expect("the port is free");
+    wait_until_free(addr);
+}
+
+/// Another test may have been given the port meanwhile, for a while.
+fn wait_until_free(addr: SocketAddr) {
+    let deadline = Instant::now() + LIMIT;
+    while let Err(taken) = TcpListener::bind(addr) {
+        assert!(Instant::now() < deadline, "nobody gives up the port: {taken}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

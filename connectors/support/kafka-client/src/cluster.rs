@@ -73,6 +73,8 @@ impl Cluster {
     pub fn config(&self, purpose: Purpose) -> ClientConfig {
         let mut config = self.base.clone();
         config.set("client.id", "unbatch");
+        // A client that meets a topic for the first time waits this long before it asks who leads it; by default 100 ms.
+        config.set("topic.metadata.refresh.fast.interval.ms", "10");
         for (name, value) in &self.settings.properties {
             if properties::allowed(name).is_some_and(|p| p.clients.contains(&purpose)) {
                 config.set(name, value.to_string());
