@@ -45,6 +45,8 @@ impl Refusal {
                     | Code::TimedOutQueue
                     | Code::WaitingForCoordinator
                     | Code::WaitCache
+                    // a broker that has just started and names no broker and no topic yet
+                    | Code::Partial
             )
     }
 
