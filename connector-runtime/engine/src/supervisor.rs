@@ -12,6 +12,8 @@ use unbatch_api::{Bound, Error, Fenced, Kind, Result, failpoint};
 
 /// Longest that fencing may take; a broker that settles a predecessor's transaction needs seconds.
 const FENCE_TIME_MAX: Duration = Duration::from_secs(90);
+/// Looking whether there is a newer owner.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(15);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 /// Back-off doubles up to this and never ends.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
@@ -47,7 +49,12 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             opened = attempt => opened,
         };
         let ended = match opened {
-            Ok(mut flow) => flow.run_and_settle(stop.clone()).await,
+            Ok(mut flow) => match flow.run_and_settle(stop.clone()).await {
+                // opening again would fence a newer owner in its turn, and the older of two runs would win
+                Err(error) if error.kind() == Kind::Transient => Err(overtaken(&split, error).await),
+                ended => ended,
+            },
+            // not after a failed open: its own number may be stored although it was not told so
             Err(error) => Err(error),
         };
         let error = match ended {
@@ -78,18 +85,19 @@ fn may_open_again(error: &Error) -> bool {
     error.kind() == Kind::Transient || (error.kind() == Kind::Fenced && failpoint::sabotaged("ownership"))
 }
 
-/// A successor may have released what this owner was about to read; then it is not lost, it is only no longer ours.
-async fn overtaken(split: &Split, lost: Error) -> Error {
+/// A successor may have released what this owner was about to read, or have taken over while this one could not reach the
+/// system; then it is not lost, or to be tried again, it is only no longer ours.
+async fn overtaken(split: &Split, error: Error) -> Error {
     let owner = split.record.owner();
     let stored = split.plan.spec.sink.inspect(split.plan.check_context(split));
-    match within(FENCE_TIME_MAX, "looking for a newer owner", stored).await {
+    match within(LOOK_TIME_MAX, "looking for a newer owner", stored).await {
         Ok(Some(stored)) if owner > 0 && stored.facts.owner > owner => {
             Error::fenced("going on failed, a newer owner has taken this split")
                 .code("U0411")
                 .with("owner", owner)
-                .caused_by(lost)
+                .caused_by(error)
         }
-        _ => lost,
+        _ => error,
     }
 }
 
