@@ -15,6 +15,7 @@ pub mod context;
 pub mod error;
 pub mod facts;
 pub mod failpoint;
+pub mod figures;
 pub mod names;
 pub mod origin;
 pub mod quarantine;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use unbatch_api::{Bound, Error, Fenced, Kind, Result, failpoint};
+use unbatch_api::failpoint::sabotaged;
+use unbatch_api::{Bound, Error, Fenced, Kind, Result};
 
 /// Longest that fencing may take; a broker that settles a predecessor's transaction needs seconds.
 const FENCE_TIME_MAX: Duration = Duration::from_secs(90);
@@ -32,10 +33,18 @@ pub(crate) enum SplitEnd {
 pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop: watch::Receiver<bool>) -> SplitEnd {
     let mut first_fence = Some(gate.enter());
     let mut patience = Patience::new(split.plan.bound, split.plan.seed);
+    // opening again would fence a newer owner in its turn, and the older of two runs would win. Asked after a run only: after a
+    // failed open the split's own number may be stored although it was not told so.
+    let mut may_be_overtaken = false;
     loop {
         split.record.starting();
         let commits_before = split.record.totals().commits;
         let attempt = async {
+            if std::mem::take(&mut may_be_overtaken) {
+                let looked = look_for_newer_owner(&split).await;
+                may_be_overtaken = looked.as_ref().is_err_and(|e| e.kind() != Kind::Fenced);
+                looked?;
+            }
             let fenced = fence(&split).await;
             if let Some(entered) = first_fence.take() {
                 entered.fenced_and_all_others_too().await;
@@ -49,18 +58,20 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             opened = attempt => opened,
         };
         let ended = match opened {
-            Ok(mut flow) => match flow.run_and_settle(stop.clone()).await {
-                // opening again would fence a newer owner in its turn, and the older of two runs would win
-                Err(error) if error.kind() == Kind::Transient => Err(overtaken(&split, error).await),
-                ended => ended,
-            },
-            // not after a failed open: its own number may be stored although it was not told so
+            Ok(mut flow) => {
+                may_be_overtaken = true;
+                flow.run_and_settle(stop.clone()).await
+            }
             Err(error) => Err(error),
         };
         let error = match ended {
             Ok(RunEnd::Finished) => return end(&split, SplitState::Finished, SplitEnd::Finished),
             Ok(RunEnd::Stopped) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
-            Err(error) if error.kind() == Kind::Lost => overtaken(&split, error).await,
+            // a successor may have released what this owner was about to read: not lost, only no longer ours
+            Err(error) if error.kind() == Kind::Lost => match look_for_newer_owner(&split).await {
+                Err(overtaken) if overtaken.kind() == Kind::Fenced => overtaken.caused_by(error),
+                _ => error,
+            },
             Err(error) => error,
         };
         if !may_open_again(&error) {
@@ -82,22 +93,18 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
 
 /// With the ownership switched off, a test's owner believes that the split is its own whatever it is told.
 fn may_open_again(error: &Error) -> bool {
-    error.kind() == Kind::Transient || (error.kind() == Kind::Fenced && failpoint::sabotaged("ownership"))
+    error.kind() == Kind::Transient || (error.kind() == Kind::Fenced && sabotaged("ownership"))
 }
 
-/// A successor may have released what this owner was about to read, or have taken over while this one could not reach the
-/// system; then it is not lost, or to be tried again, it is only no longer ours.
-async fn overtaken(split: &Split, error: Error) -> Error {
+/// Fenced when a higher owner is stored than this split last held.
+async fn look_for_newer_owner(split: &Split) -> Result<()> {
     let owner = split.record.owner();
     let stored = split.plan.spec.sink.inspect(split.plan.check_context(split));
-    match within(LOOK_TIME_MAX, "looking for a newer owner", stored).await {
-        Ok(Some(stored)) if owner > 0 && stored.facts.owner > owner => {
-            Error::fenced("going on failed, a newer owner has taken this split")
-                .code("U0411")
-                .with("owner", owner)
-                .caused_by(error)
+    match within(LOOK_TIME_MAX, "looking for a newer owner", stored).await? {
+        Some(stored) if owner > 0 && stored.facts.owner > owner && !sabotaged("ownership") => {
+            Err(Error::fenced("going on failed, a newer owner has taken this split").code("U0411").with("owner", owner))
         }
-        _ => error,
+        _ => Ok(()),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use unbatch_api::config::NoSecrets;
 use unbatch_api::context::OwnsAll;
 use unbatch_api::testkit::memory::{MemorySinkConnector, MemorySourceConnector, Transaction};
-use unbatch_api::testkit::{MemoryFeed, MemoryWorld, table};
+use unbatch_api::testkit::{Fault, Faults, MemoryFeed, MemoryWorld, Place, table};
 use unbatch_api::{Bound, DeploymentName, Error, Kind, Part};
 use unbatch_engine::config::{PipelineSpec, load_text};
 use unbatch_engine::offsets::{carry_out, plan_reset, plan_set, view};
@@ -202,4 +202,50 @@ async fn a_pipeline_gets_its_first_name_back_and_a_reset_frees_the_old_one() {
     plant.restore();
     is_good(&plant.run_once(&old).await);
     assert_eq!(plant.ids().len(), 10);
+}
+
+/// One that could not reach its system for a while must not fence who took over meanwhile, nor go on when it cannot look.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_was_overtaken_while_it_failed_does_not_come_back() {
+    let mut plant = Plant::new();
+    let spec = pipeline("p", "");
+    let faults = Faults::scripted([
+        (Place::Read, 3, Fault::Usurp),
+        (Place::Read, 4, Fault::Fail),
+        (Place::Inspect, 1, Fault::Fail),
+        (Place::Inspect, 2, Fault::LoseReply),
+    ]);
+    plant.world.set_faults(&spec.name, faults.clone());
+    plant.push(1);
+    let mut running = plant.run(&spec).await;
+    plant.wait_for(1).await;
+    plant.push(3);
+    let ended = running.ended().await;
+    let error = only_error(&ended);
+    assert_eq!((error.kind(), error.code_text()), (Kind::Fenced, Some("U0411")), "{error:?}");
+    assert_eq!(faults.passes(Place::Inspect), 3, "{:?}", faults.struck());
+    assert_eq!(plant.ids(), [0]);
+    is_good(&plant.run_once(&spec).await);
+    assert_eq!(plant.ids(), [0, 1, 2, 3]);
+}
+
+/// Somebody who says stop does not wait for the look.
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_heard_while_a_newer_owner_is_looked_for() {
+    let mut plant = Plant::new();
+    let spec = pipeline("p", "");
+    let forever = Fault::Hang(Duration::from_secs(30 * 24 * 3600));
+    let faults = Faults::scripted([(Place::Read, 2, Fault::Fail), (Place::Inspect, 1, forever)]);
+    plant.world.set_faults(&spec.name, faults.clone());
+    plant.push(1);
+    let mut running = plant.run(&spec).await;
+    let begin = Instant::now();
+    while faults.passes(Place::Inspect) == 0 {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", faults.struck());
+        sleep(Duration::from_millis(10)).await;
+    }
+    let asked = Instant::now();
+    running.stop();
+    is_good(&running.ended().await);
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 }

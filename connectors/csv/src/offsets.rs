@@ -6,6 +6,7 @@ use crate::folder::split_of;
 use crate::ledger::{Entry, Ledger, Outcome, is_ledger_key};
 use crate::notes::{OpenFile, open_files, open_key};
 use crate::position::part_of;
+use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::{Checkpoint, Error, Jump, PartView, Result};
 
 /// Finished files that are shown, the newest ones.
@@ -138,15 +139,15 @@ fn open_view(open: &OpenFile) -> PartView {
             "{}, {} rows read, {} of {}{}",
             open.note.path,
             grouped(place.row),
-            size(place.byte),
-            size(open.note.stat.size),
+            bytes(place.byte),
+            bytes(open.note.stat.size),
             rejected(open.note.rejected)
         ),
     }
 }
 
 fn finished_view(entry: &Entry) -> PartView {
-    let rows = || format!("{} rows, {}{}", grouped(entry.rows), size(entry.stat.size), rejected(entry.rejected));
+    let rows = || format!("{} rows, {}{}", grouped(entry.rows), bytes(entry.stat.size), rejected(entry.rejected));
     let (position, meaning) = match entry.outcome {
         Outcome::Loaded => ("done", rows()),
         Outcome::Failed => ("failed", format!("{} after {}", entry.code.as_deref().unwrap_or("parked"), rows())),
@@ -179,25 +180,4 @@ fn refused(message: String) -> Error {
 
 fn rejected(rows: u64) -> String {
     if rows == 0 { String::new() } else { format!(", {} rejected", grouped(rows)) }
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
-        Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
-        None => format!("{bytes} B"),
-    }
 }

@@ -24,12 +24,6 @@ async fn killed_in(drops: &Drops, name: &str) -> Checkpoint {
     run.committed.clone()
 }
 
-async fn once(drops: &Drops, resume: &Checkpoint) -> Run {
-    let mut run = drops.open_at(resume.clone(), Bound::Once).await.unwrap();
-    run.finish().await.unwrap();
-    run
-}
-
 #[tokio::test]
 async fn giving_up_a_file_that_is_gone_does_not_give_up_the_next_one() {
     let drops = Drops::new().with("after", json!("delete"));
@@ -39,7 +33,7 @@ async fn giving_up_a_file_that_is_gone_does_not_give_up_the_next_one() {
     assert_eq!(run.read_all().await.unwrap_err().kind(), Kind::Lost);
     let given_up = set(&drops, &committed, "stock.csv", "done").unwrap();
     drops.deliver("stock.csv", numbered(500..503));
-    let run = once(&drops, &given_up).await;
+    let run = drops.once(&given_up).await;
     assert_eq!(run.rows, rows_of("stock.csv", 500..503));
     assert!(!drops.path("stock.csv").exists());
 }
@@ -51,18 +45,18 @@ async fn a_file_that_was_given_up_is_told_and_never_taken_away() {
         let committed = killed_in(&drops, "stock.csv").await;
         drops.append("stock.csv", change);
         let given_up = set(&drops, &committed, "stock.csv", "done").unwrap();
-        let run = once(&drops, &given_up).await;
+        let run = drops.once(&given_up).await;
         assert!(run.rows.is_empty(), "{:?}", run.rows);
         assert!(run.has_notice("marked_done", "stock.csv"), "{:?}", run.notices());
         assert!(drops.path("stock.csv").exists());
         // a sender that still writes does not bring back the rows that are committed
         drops.append("stock.csv", "401,row-401\n");
-        let run = once(&drops, &run.committed).await;
+        let run = drops.once(&run.committed).await;
         assert!(run.rows.is_empty() && run.has_notice("grown", "stock.csv"), "{:?}", run.rows);
         assert!(drops.path("stock.csv").exists());
         // the next delivery is another file
         drops.deliver("stock.csv", numbered(500..503));
-        let run = once(&drops, &run.committed).await;
+        let run = drops.once(&run.committed).await;
         assert_eq!(run.rows, rows_of("stock.csv", 500..503));
     }
 }
@@ -72,11 +66,11 @@ async fn a_name_that_was_never_seen_is_marked_for_one_file_that_stays() {
     let drops = Drops::new().with("after", json!("delete"));
     let marked = set(&drops, &Checkpoint::default(), "stock.csv", "done").unwrap();
     drops.deliver("stock.csv", numbered(0..3));
-    let run = once(&drops, &marked).await;
+    let run = drops.once(&marked).await;
     assert!(run.rows.is_empty() && run.has_notice("marked_done", "stock.csv"), "{:?}", run.notices());
     assert!(drops.path("stock.csv").exists());
     drops.deliver("stock.csv", numbered(3..5));
-    let run = once(&drops, &run.committed).await;
+    let run = drops.once(&run.committed).await;
     assert_eq!(run.rows, rows_of("stock.csv", 3..5));
 }
 
@@ -85,24 +79,24 @@ async fn what_is_done_is_not_marked_for_what_comes_next() {
     let drops = Drops::new();
     drops.deliver("a.csv", "id,text\n1,\"one\n");
     drops.deliver("b.csv", numbered(3..5));
-    let run = once(&drops, &Checkpoint::default()).await;
+    let run = drops.once(&Checkpoint::default()).await;
     assert_eq!(run.reports.parked_count(), 1);
     let error = set(&drops, &run.committed, "b.csv", "done").unwrap_err();
     assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0226")));
     // a parked file that is given up stays so when it is sent again; another one under its name is read
     let given_up = set(&drops, &run.committed, "a.csv", "done").unwrap();
     drops.deliver("a.csv", "id,text\n1,\"one\n");
-    let run = once(&drops, &given_up).await;
+    let run = drops.once(&given_up).await;
     assert_eq!((run.rows.len(), run.reports.parked_count()), (0, 0));
     drops.deliver("a.csv", numbered(0..2));
-    assert_eq!(once(&drops, &run.committed).await.rows, rows_of("a.csv", 0..2));
+    assert_eq!(drops.once(&run.committed).await.rows, rows_of("a.csv", 0..2));
 }
 
 #[tokio::test]
 async fn with_several_splits_a_file_is_set_in_its_own() {
     let drops = Drops::new().with("splits", json!(2)).with("ready_when", json!({"stable_for": "1ms"}));
     (0..8).for_each(|n| drops.deliver(&format!("{n}.csv"), numbered(n..n + 1)));
-    let run = once(&drops, &Checkpoint::default()).await;
+    let run = drops.once(&Checkpoint::default()).await;
     let is_ours = |name: &str| run.rows.iter().any(|row| row.starts_with(name));
     for n in 0..8 {
         let name = format!("{n}.csv");
@@ -122,12 +116,12 @@ async fn a_parked_file_that_is_delivered_again_is_read_again() {
     run.until("it is parked again", |run| run.reports.parked_count() == 2).await.unwrap();
     assert!(!run.has_notice("duplicate", "a.csv"));
     // untouched it stays parked, whoever looks
-    let again = once(&drops, &run.committed).await;
+    let again = drops.once(&run.committed).await;
     assert_eq!(again.reports.parked_count(), 0);
     // the columns were wrong, not the file
     let drops = drops.with("columns", json!([{"name": "number", "type": "int64"}]));
     drops.deliver("a.csv", "number,text\n1,one\n");
-    assert_eq!(once(&drops, &run.committed).await.rows, ["a.csv:2 1|one"]);
+    assert_eq!(drops.once(&run.committed).await.rows, ["a.csv:2 1|one"]);
 }
 
 #[tokio::test]
@@ -207,7 +201,7 @@ async fn a_file_that_stopped_the_pipeline_goes_on_once_it_is_mended() {
     assert_eq!(run.read_all().await.unwrap_err().kind(), Kind::Lost);
     for text in [numbered(0..9), numbered(0..5)] {
         drops.deliver("a.csv", &text);
-        let run = once(&drops, &committed).await;
+        let run = drops.once(&committed).await;
         assert_eq!(run.rows, rows_of("a.csv", 0..9)[4..text.lines().count() - 1]);
         assert!(run.has_notice("mended", "a.csv"), "{:?}", run.notices());
     }
@@ -217,15 +211,15 @@ async fn a_file_that_stopped_the_pipeline_goes_on_once_it_is_mended() {
 async fn a_grown_file_that_is_parked_for_its_header_goes_on_too() {
     let drops = Drops::new().with("on_growth", json!("continue"));
     drops.deliver("a.csv", numbered(0..3));
-    let run = once(&drops, &Checkpoint::default()).await;
+    let run = drops.once(&Checkpoint::default()).await;
     drops.append("a.csv", "3,row-3\n");
     let columns = drops.config["columns"].clone();
     let drops = drops.with("columns", json!([{"name": "number", "type": "int64"}]));
-    let run = once(&drops, &run.committed).await;
+    let run = drops.once(&run.committed).await;
     assert_eq!(run.codes(), ["header_missing_column"]);
     let drops = drops.with("columns", columns);
     drops.append("a.csv", "4,row-4\n");
-    assert_eq!(once(&drops, &run.committed).await.rows, ["a.csv:5 3|row-3", "a.csv:6 4|row-4"]);
+    assert_eq!(drops.once(&run.committed).await.rows, ["a.csv:5 3|row-3", "a.csv:6 4|row-4"]);
 }
 
 /// It was taken for another kind of file; a few rows more do not make it the right one.
@@ -277,15 +271,15 @@ async fn a_file_that_stopped_for_refused_rows_goes_on_without_a_row_too_many() {
 async fn a_grown_file_keeps_the_digests_of_what_was_archived_of_it() {
     let drops = Drops::new().with("after", json!({"move_to": "archive"})).with("on_growth", json!("continue"));
     drops.deliver("a.csv", numbered(0..3));
-    let run = once(&drops, &Checkpoint::default()).await;
+    let run = drops.once(&Checkpoint::default()).await;
     // somebody gives the archived file its name back and writes on, so that both names lead to it
     let archived = drops.base.path().join("archive").join(&drops.names_in("archive")[0]);
     std::fs::hard_link(archived, drops.path("a.csv")).unwrap();
     drops.append("a.csv", "3,row-3\n");
-    let run = once(&drops, &run.committed).await;
+    let run = drops.once(&run.committed).await;
     assert_eq!(run.rows, ["a.csv:5 3|row-3"]);
     assert_eq!(drops.names_in("archive").len(), 2);
-    assert!(once(&drops, &run.committed).await.rows.is_empty());
+    assert!(drops.once(&run.committed).await.rows.is_empty());
 }
 
 #[tokio::test]
@@ -295,7 +289,7 @@ async fn a_record_too_large_to_keep_parks_its_file() {
     let text = numbered(0..3) + "3,\"foo\n" + &numbered(4..30_000)["id,text\n".len()..] + "30000,\"bar\"\n";
     drops.deliver("a.csv", text);
     drops.deliver("b.csv", numbered(0..2));
-    let run = once(&drops, &Checkpoint::default()).await;
+    let run = drops.once(&Checkpoint::default()).await;
     assert_eq!(run.rows, [rows_of("a.csv", 0..3), rows_of("b.csv", 0..2)].concat());
     assert_eq!(run.codes(), ["rejected_too_large"]);
     assert_eq!(run.rejected[0].origin.to_string(), "a.csv:5");
@@ -314,7 +308,7 @@ async fn no_cell_is_told_when_the_header_is_missing() {
     ] {
         let drops = Drops::new().with("columns", columns).with("field_max", json!("1KiB"));
         drops.deliver("a.csv", &text);
-        let run = once(&drops, &Checkpoint::default()).await;
+        let run = drops.once(&Checkpoint::default()).await;
         assert!(!run.rejected.is_empty(), "{:?}", run.notices());
         let told = format!("{:?} {:?}", run.notices(), run.rejected.iter().map(|r| &r.message).collect::<Vec<_>>());
         assert!(!told.contains("DE89"), "{told}");

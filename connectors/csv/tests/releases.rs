@@ -5,7 +5,7 @@
 
 mod harness;
 
-use harness::{Drops, Run, numbered, rows_of};
+use harness::{Drops, numbered, rows_of};
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
@@ -18,12 +18,6 @@ const OWNER: &str = ".unbatch-owner-test.stock-counts";
 async fn turn() -> MutexGuard<'static, ()> {
     static ARMED: Mutex<()> = Mutex::const_new(());
     ARMED.lock().await
-}
-
-async fn once(drops: &Drops, resume: &Checkpoint) -> Run {
-    let mut run = drops.open_at(resume.clone(), Bound::Once).await.unwrap();
-    run.finish().await.unwrap();
-    run
 }
 
 #[tokio::test]
@@ -46,7 +40,7 @@ async fn a_release_takes_its_own_marker_and_not_the_next_one() {
         drops.deliver("a.csv.done", "");
         // the release is finished by who was cut short, or by the next run
         run.source.settle(&run.committed).await.unwrap();
-        let next = once(&drops, &run.committed).await;
+        let next = drops.once(&run.committed).await;
         assert_eq!(next.rows, rows_of("a.csv", 3..5), "{place}");
         assert_eq!(drops.names_in("drops"), [OWNER], "{place}");
     }
@@ -72,10 +66,10 @@ async fn a_file_that_went_back_under_another_name_is_told_as_long_as_nobody_read
     });
     std::fs::rename(drops.path("stock.csv"), drops.path(&format!(".{}", hidden.unwrap()))).unwrap();
     drops.deliver("stock.csv", numbered(8..9));
-    let run = once(&drops, &run.committed).await;
+    let run = drops.once(&run.committed).await;
     assert_eq!(run.rows, rows_of("stock.csv", 8..9));
     assert!(run.has_notice("returned_unseen", "stock~returned-1.csv"), "{:?}", run.notices());
-    let run = once(&drops, &run.committed).await;
+    let run = drops.once(&run.committed).await;
     assert!(run.has_notice("returned_unseen", "stock~returned-1.csv"), "{:?}", run.notices());
     assert_eq!(std::fs::read_to_string(drops.path("stock~returned-1.csv")).unwrap(), numbered(5..7));
 }
@@ -92,7 +86,7 @@ async fn long_and_odd_names_are_released_too() {
             drops.deliver(name, numbered(n..n + 1));
             drops.deliver(&format!("{name}.done"), "");
         }
-        let run = once(&drops, &Checkpoint::default()).await;
+        let run = drops.once(&Checkpoint::default()).await;
         assert_eq!(run.rows.len(), names.len());
         assert_eq!(drops.names_in("drops"), [OWNER], "{:?}", run.notices());
         assert_eq!(drops.names_in("archive").len(), if is_moved { names.len() } else { 0 });
@@ -105,7 +99,7 @@ async fn long_and_odd_names_are_released_too() {
         arm("csv.after_release_rename=fail@1");
         assert!(run.source.settle(&run.committed).await.is_err());
         arm("");
-        let run = once(&drops, &run.committed).await;
+        let run = drops.once(&run.committed).await;
         assert!(run.rows.is_empty(), "{:?}", run.rows);
         assert_eq!(drops.names_in("drops"), [OWNER]);
     }
@@ -135,7 +129,7 @@ async fn files_that_cannot_be_opened_do_not_keep_the_others() {
     // a file that not even root may read
     std::os::unix::fs::symlink("/proc/sys/vm/compact_memory", drops.path("c.csv")).unwrap();
     assert!(std::fs::File::open(drops.path("c.csv")).is_err());
-    let run = once(&drops, &Checkpoint::default()).await;
+    let run = drops.once(&Checkpoint::default()).await;
     assert_eq!(run.rows, [rows_of("a.csv", 0..2), rows_of("d.csv", 2..4)].concat());
     for name in ["b.csv", "c.csv"] {
         assert!(run.has_notice("unreadable", name), "{name}: {:?}", run.notices());
@@ -144,7 +138,7 @@ async fn files_that_cannot_be_opened_do_not_keep_the_others() {
     assert_eq!(run.reports.parked_count(), 2);
     std::fs::remove_file(drops.path("c.csv")).unwrap();
     drops.deliver("c.csv", numbered(7..8));
-    assert_eq!(once(&drops, &run.committed).await.rows, rows_of("c.csv", 7..8));
+    assert_eq!(drops.once(&run.committed).await.rows, rows_of("c.csv", 7..8));
 }
 
 /// Its sink forgot what it had committed, by a reset: the file is read again, and so its marker must be there again.

@@ -22,7 +22,7 @@ pub use codes::error_codes;
 pub use connectors::connector_files;
 pub use dependencies::{one_arrow, reasons};
 pub use links::links;
-pub use places::{machine_places, top_folder};
+pub use places::{machine_places, own_folders};
 pub use sizes::{Allowed, sizes};
 pub use snippets::{Snippet, pipeline_snippets};
 pub use tree::Tree;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use unbatch_tidy_tests::{
-    Allowed, Tree, arrows, connector_files, forbidden_calls, links, machine_places, one_arrow, reasons, sizes,
-    top_folder,
+    Allowed, Tree, arrows, connector_files, forbidden_calls, links, machine_places, one_arrow, own_folders, reasons,
+    sizes,
 };
 
 /// Places that are larger than the rule says, with the reason. This list only ever gets shorter.
@@ -41,7 +41,7 @@ fn every_connector_has_the_same_files() {
 
 #[test]
 fn the_project_stands_alone() {
-    holds("places of a machine", &machine_places(&tree(), top_folder().as_deref()));
+    holds("places of a machine", &machine_places(&tree(), &own_folders()));
 }
 
 #[test]

@@ -27,10 +27,12 @@ pub enum Place {
     Settle,
     Write,
     Commit,
+    /// Looking at what is stored, without taking the split.
+    Inspect,
 }
 
 impl Place {
-    pub const ALL: [Place; 8] = [
+    pub const ALL: [Place; 9] = [
         Place::Fence,
         Place::OpenSink,
         Place::OpenSource,
@@ -39,6 +41,7 @@ impl Place {
         Place::Settle,
         Place::Write,
         Place::Commit,
+        Place::Inspect,
     ];
 }
 

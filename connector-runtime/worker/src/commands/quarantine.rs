@@ -7,8 +7,9 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::pipeline_files::find_one;
 use crate::tables::{Align, table};
-use crate::terminal::{Output, Style, Terminal, bytes_text};
+use crate::terminal::{Output, Style, Terminal};
 use serde_json::{Value, json};
+use unbatch_api::figures::bytes;
 use unbatch_api::quarantine::QuarantineFilter;
 use unbatch_api::{QuarantineEntry, RawRow, RowOrigin, SplitId};
 use unbatch_engine::run::check_context;
@@ -114,7 +115,7 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
     let raw = match &entry.raw {
         RawRow::Bytes(bytes) => visible(bytes),
         RawRow::Cut { head, length, sha256 } => {
-            format!("{}\n  … cut: {} in all, SHA-256 {sha256}", visible(head), bytes_text(*length))
+            format!("{}\n  … cut: {} in all, SHA-256 {sha256}", visible(head), bytes(*length))
         }
         RawRow::Row(row) => row.to_string(),
     };

@@ -6,10 +6,11 @@ use crate::arguments::Status;
 use crate::failure::Outcome;
 use crate::http::question;
 use crate::tables::{Align, table};
-use crate::terminal::{Terminal, grouped};
+use crate::terminal::Terminal;
 use serde_json::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 use unbatch_api::Error;
+use unbatch_api::figures::grouped;
 
 pub(crate) fn status(args: &Status, cx: &Context) -> Outcome<Answer> {
     let address = match &args.http {

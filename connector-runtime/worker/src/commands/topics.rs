@@ -5,11 +5,12 @@ use crate::answer::Answer;
 use crate::arguments::{ReadTopic, Topics};
 use crate::failure::{Failure, Outcome};
 use crate::tables::{Align, table};
-use crate::terminal::{Output, Style, Terminal, grouped};
+use crate::terminal::{Output, Style, Terminal};
 use crate::topic_scan::{From, Scan};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
+use unbatch_api::figures::grouped;
 use unbatch_kafka_client::{EndOf, Record};
 
 /// How long one look for the next record lasts; between two, nothing is lost.

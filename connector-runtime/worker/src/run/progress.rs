@@ -3,10 +3,11 @@
 
 use crate::arguments::LogFormat;
 use crate::run::summary::last_position;
-use crate::terminal::{Glyph, Output, Style, Terminal, grouped};
+use crate::terminal::{Glyph, Output, Style, Terminal};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
+use unbatch_api::figures::grouped;
 use unbatch_engine::{PipelineStatus, SplitState};
 
 /// How often a terminal is drawn.

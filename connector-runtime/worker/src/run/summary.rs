@@ -3,12 +3,13 @@
 use crate::failure::Failure;
 use crate::run::progress::state_word;
 use crate::tables::{Align, ruled_table};
-use crate::terminal::{Terminal, bytes_text, grouped};
+use crate::terminal::Terminal;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 use unbatch_api::context::Notice;
+use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::{Bound, Error, Kind};
 use unbatch_engine::status::Totals;
 use unbatch_engine::{Ended, PipelineStatus};
@@ -151,7 +152,7 @@ pub(crate) fn render(lines: &[Line], terminal: &Terminal) -> String {
             grouped(line.totals.quarantined),
             grouped(line.totals.filtered),
             grouped(line.totals.commits),
-            bytes_text(line.totals.bytes),
+            bytes(line.totals.bytes),
             format!("{:.2}", line.seconds),
             grouped(line.rows_per_second),
         ]

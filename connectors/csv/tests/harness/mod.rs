@@ -91,6 +91,13 @@ impl Drops {
         self.open_at(Checkpoint::default(), bound).await.unwrap()
     }
 
+    /// A whole bounded run from there.
+    pub async fn once(&self, resume: &Checkpoint) -> Run {
+        let mut run = self.open_at(resume.clone(), Bound::Once).await.unwrap();
+        run.finish().await.unwrap();
+        run
+    }
+
     pub async fn open_at(&self, resume: Checkpoint, bound: Bound) -> Result<Run, Error> {
         self.open_with(resume, bound, |_| ()).await
     }

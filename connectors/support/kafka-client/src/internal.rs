@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use unbatch_api::names::LANES;
 use unbatch_api::{DeploymentName, Error, Result};
 
+/// Between two looks for an acknowledgement, which a broker near by gives within two milliseconds.
+const ACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(1);
 const RECORD_KEY: &str = "internal-topics";
 
 /// Names of a deployment's internal topics.
@@ -235,7 +237,7 @@ fn produce_one(admin: &Admin, topic: &str, key: &str, value: &str) -> Result<()>
     let deadline = Instant::now() + limits::ADMIN;
     while producer.in_flight_count() > 0 && Instant::now() < deadline {
         producer.poll(Duration::ZERO);
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(ACKNOWLEDGED_PAUSE);
     }
     let outcome = context.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     match outcome {

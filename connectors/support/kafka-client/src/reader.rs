@@ -47,20 +47,9 @@ pub enum Start {
 
 /// Reads some partitions on and on. Only committed records unless told otherwise.
 pub struct TopicReader {
-    consumer: ClosedAside,
+    consumer: BaseConsumer<ClientLog>,
     log: ClientLog,
     brokers: String,
-}
-
-/// Closing a consumer waits a tenth of a second for its threads, and opening a split closes one or two: that is done aside.
-struct ClosedAside(Option<BaseConsumer<ClientLog>>);
-
-impl Drop for ClosedAside {
-    fn drop(&mut self) {
-        let consumer = self.0.take();
-        // without a thread it is closed here
-        let _ = std::thread::Builder::new().name("kafka close".into()).spawn(move || drop(consumer));
-    }
 }
 
 impl TopicReader {
@@ -101,7 +90,7 @@ impl TopicReader {
                 .map_err(|e| Refusal::from(e).into_error(attempted).with("topic", topic))?;
         }
         consumer.assign(&list).map_err(|e| Refusal::from(e).into_error(attempted))?;
-        Ok(Self { consumer: ClosedAside(Some(consumer)), log, brokers: cluster.brokers().to_owned() })
+        Ok(Self { consumer, log, brokers: cluster.brokers().to_owned() })
     }
 
     /// The next record, or `None` when none came within `wait`.
@@ -117,8 +106,7 @@ impl TopicReader {
     }
 
     fn step(&self, wait: Duration) -> Result<Step> {
-        let Some(consumer) = &self.consumer.0 else { return Ok(Step::Nothing) };
-        match consumer.poll(wait) {
+        match self.consumer.poll(wait) {
             None => match self.log.refused_login() {
                 Some(refused) => Err(self.failed(refused)),
                 None => Ok(Step::Nothing),
@@ -163,7 +151,7 @@ impl Steps for TopicReader {
         TopicReader::step(self, wait)
     }
     fn position(&self) -> Option<i64> {
-        match self.consumer.0.as_ref()?.position().ok()?.elements().first()?.offset() {
+        match self.consumer.position().ok()?.elements().first()?.offset() {
             Offset::Offset(position) => Some(position),
             _ => None,
         }

@@ -252,8 +252,10 @@ impl SinkConnector for MemorySinkConnector {
         Ok(Box::new(FaultyFenced::new(fenced, faults)))
     }
     async fn inspect(config: Arc<Self::Config>, cx: CheckContext) -> Result<Option<Stored>> {
-        let store = MemoryWorld::of(&cx.resources).store(&config.store);
-        Ok(store.stored(&cx.deployment, &cx.split))
+        let world = MemoryWorld::of(&cx.resources);
+        let faults = world.faults(&cx.split.pipeline).of(&cx.split);
+        let stored = async { Ok(world.store(&config.store).stored(&cx.deployment, &cx.split)) };
+        faults.pass(Place::Inspect, stored).await
     }
     async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         let store = MemoryWorld::of(&cx.place.resources).store(&config.store);
