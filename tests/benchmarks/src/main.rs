@@ -46,9 +46,10 @@ fn main() -> ExitCode {
         Brokers::Kafka => "Apache Kafka",
     };
     let mut table = Table::new(name);
-    start::measure(&broker, scale, &mut table);
-    memory::measure(&broker, &mut table);
     throughput::measure(&broker, scale, &mut table);
+    memory::measure(&broker, &mut table);
+    // last: a JVM that has just started is slow for its first seconds, which says nothing about us
+    start::measure(&broker, scale, &mut table);
     let text = table.to_markdown();
     println!("{text}");
     match out.map(|path| std::fs::write(&path, &text).map_err(|e| (path, e))) {

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use unbatch_test_harness::{Broker, Signal};
 
 const DEADLINE: Duration = Duration::from_secs(60);
+/// A round takes a second, so there are so many for each repetition of a longer measurement.
+const ROUNDS: usize = 3;
 
 pub fn measure(broker: &Broker, scale: Scale, table: &mut Table) {
     let folder = DropFolder::new("full");
     let mut seconds = Vec::new();
-    for round in 0..=scale.repetitions {
+    for round in 0..=scale.repetitions * ROUNDS {
         let reader = tailing(broker, &folder.topic, round > 0);
         folder.drop_rows(&format!("round_{round}.csv"), round * 10, 10);
         let started = Instant::now();
