@@ -88,7 +88,8 @@ impl FencedSplit {
         let known = stored.as_ref().filter(|state| !state.forgotten);
         let facts = admitted(admit, known.map(|state| &state.facts))?;
         if let Some(state) = known {
-            prove_continuity(&self.admin, state, &self.cx)?;
+            let proven = prove_continuity(&self.admin, state, &self.cx);
+            proven.or_else(|error| self.lost_or_went_on(error, state, &place))?;
         }
         let mut state = next_owner(facts, stored)?;
         let quarantine = quarantine::topic_name(&self.cx.place);
@@ -129,6 +130,21 @@ impl FencedSplit {
         let mut writer = writer(&self.cx, self.plan, self.transactions, place, &state);
         writer.commit(state, &notes, &[]).map_err(|e| writer.judge(e))?;
         Ok(facts)
+    }
+
+    /// Who was stopped since it read the state may find the topics ahead of it, because another owner went on meanwhile: then
+    /// nothing was set back, and nothing is lost.
+    fn lost_or_went_on(&self, error: Error, read: &State, place: &Place) -> Result<()> {
+        let now = place.read_settled(&self.admin, read_limit(&self.plan))?;
+        let moment = |facts: &Facts| (facts.generation, facts.owner, facts.seq);
+        if now.is_some_and(|now| moment(&now.facts) == moment(&read.facts)) {
+            return Err(error);
+        }
+        Err(Error::transient("opening a split failed, another owner went on since its state was read")
+            .code("U0287")
+            .with("split", &self.cx.place.split)
+            .with("owner", read.facts.owner)
+            .caused_by(error))
     }
 
     fn constant_destination(&self, state: &State) -> Result<Option<Arc<Destination>>> {

@@ -6,6 +6,7 @@
 mod fixture;
 
 use fixture::{DEADLINE, Owner, World, id};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::testkit::RowBatch;
 use unbatch_api::testkit::context::{admit_all, limits};
@@ -231,6 +232,24 @@ async fn k5_a_state_that_was_set_back_is_lost() {
 }
 
 /// An unclean election: the topic ends before the offset that was committed last.
+/// A kill test found it: the state was read, another owner opened and committed, and then the topic was ahead of what was read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k5_an_owner_that_commits_between_the_two_reads_is_no_loss() {
+    let Some(world) = World::start("k5_an_owner_that_commits_between_the_two_reads_is_no_loss") else { return };
+    world.open().await.unwrap().commit(3).await.unwrap();
+    let world = Arc::new(world);
+    let (other_world, runtime) = (world.clone(), tokio::runtime::Handle::current());
+    let fenced = Topic::fence(world.config(""), world.context()).await.unwrap();
+    let admit = move |stored: Option<&Facts>| {
+        runtime.block_on(async { other_world.open().await?.commit(2).await })?;
+        admit_all()(stored)
+    };
+    let error = fenced.open(Box::new(admit)).await.err().expect("it was opened over a newer owner");
+    assert_eq!((error.kind(), error.code_text()), (Kind::Transient, Some("U0287")), "{error:?}");
+    assert_eq!(world.open().await.unwrap().at(), 5);
+    assert_eq!(world.ids(), [0, 1, 2, 3, 4]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k5_a_topic_that_lost_its_end_is_lost() {
     let Some(world) = World::start("k5_a_topic_that_lost_its_end_is_lost") else { return };
