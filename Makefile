@@ -1,7 +1,7 @@
 # What one does with a checkout; CONTRIBUTING.md says more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench kill sabotage soak
+.PHONY: help demo test check docs bench kill sabotage soak
 
 ROUNDS ?= 200
 BROKERS ?= embedded
@@ -22,6 +22,11 @@ test: ## everything, with the embedded broker and with Apache Kafka; installs wh
 check: ## format, lints, unit tests, simulation with 2,000 seeds, golden files, tidy; no server
 	@scripts/install-packages.sh build
 	@scripts/test.sh check
+
+docs: ## build the book of docs/ into target/book, offline, and follow its links; UNBATCH_BLESS=1 renews its generated parts
+	@scripts/install-packages.sh build
+	@UNBATCH_BOOK=target/book cargo test -q --workspace --all-features --test generated --test book
+	@echo "target/book/index.html"
 
 bench: ## measure; writes tests/benchmarks/RESULTS.md. ARGS goes to the program
 	@scripts/install-packages.sh test

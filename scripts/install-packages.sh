@@ -2,13 +2,14 @@
 # Installs the system packages that are missing, and nothing when none is.
 #
 #   scripts/install-packages.sh build   what compiling unbatch needs
-#   scripts/install-packages.sh test    that, and what the tests run against: a Java runtime and Maven (Apache Kafka), openssl, python3
+#   scripts/install-packages.sh test    that, and what the tests run against: a Java runtime and Maven (Apache Kafka), openssl, python3,
+#                                       Node and npm (the YAML language server)
 #
 # Debian and its relatives only (apt). Elsewhere, or without root and sudo, it prints what is missing and exits with 1.
 set -euo pipefail
 
 usage() {
-  sed -n '2,7s/^# \{0,1\}//p' "$0"
+  sed -n '2,8s/^# \{0,1\}//p' "$0"
 }
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -54,6 +55,8 @@ missing_for_test() {
   have mvn || echo maven
   have openssl || echo openssl
   have python3 || echo python3
+  have node || echo nodejs
+  have npm || echo npm
 }
 
 as_root() {

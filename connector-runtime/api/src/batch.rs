@@ -4,7 +4,7 @@ use crate::checkpoint::Advance;
 use crate::error::{Error, Result};
 use crate::names::StreamName;
 use crate::origin::Origin;
-use crate::quarantine::RejectedRow;
+use crate::quarantine::{QuarantineEntry, RejectedRow};
 use crate::schema::StreamSchema;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -27,6 +27,9 @@ pub struct Batch {
     /// Commit time at the source, one for each row, microseconds UTC.
     pub source_time: Option<ArrayRef>,
     pub rejected: Vec<RejectedRow>,
+    /// Entries of the quarantine whose rows these are: the sink marks them as replayed in the same epoch, before it adds
+    /// `rejected`. Empty but for a replay.
+    pub replayed: Vec<QuarantineEntry>,
     /// How far the source is once these rows are in the sink; `None`: not a safe place to stop.
     pub advance: Option<Advance>,
 }
@@ -206,6 +209,7 @@ mod tests {
             origin: Origin { rows: OriginColumns::Sequence { name: "s".into(), numbers }, revision: 1 },
             source_time: None,
             rejected: vec![],
+            replayed: vec![],
             advance: None,
         }
     }

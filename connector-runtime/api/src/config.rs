@@ -70,16 +70,17 @@ impl fmt::Display for Size {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub struct Reference {
-    /// Name of an environment variable.
+    /// Name of an environment variable. Optional: one of `env`, `secret` and `file` is given.
     #[serde(default)]
     pub env: Option<String>,
-    /// `name/key` under the secrets directory.
+    /// `name/key` under the secrets directory. Optional: one of `env`, `secret` and `file` is given.
     #[serde(default)]
     pub secret: Option<String>,
-    /// Path of a file; its content without the last line break is the value.
+    /// Path of a file; its content without the last line break is the value. Optional: one of `env`, `secret` and `file` is
+    /// given.
     #[serde(default)]
     pub file: Option<PathBuf>,
-    /// Used when the environment variable is not set.
+    /// Used when the environment variable is not set; without it that is an error.
     #[serde(default)]
     pub default: Option<String>,
 }

@@ -9,7 +9,7 @@ use crate::context::{CheckContext, SinkContext, SourceContext};
 use crate::error::Result;
 use crate::facts::{Facts, Rewrite, Stored};
 use crate::names::StreamName;
-use crate::quarantine::{QuarantineEntry, QuarantineReader};
+use crate::quarantine::{Edit, QuarantineEntry, QuarantineReader};
 use crate::schema::StreamSchema;
 use crate::sink::{CommitPolicy, Fenced};
 use crate::source::Source;
@@ -49,8 +49,9 @@ pub trait SourceConnector: Send + Sync + 'static {
     /// Opens the split at `cx.resume`. `Lost` when continuity from there cannot be proven.
     async fn open(config: Arc<Self::Config>, cx: SourceContext) -> Result<Box<dyn Source>>;
 
-    /// Reads one quarantined row again, under today's configuration; what is still wrong is in `rejected` again.
-    fn parse_raw(config: &Self::Config, entry: &QuarantineEntry) -> Result<Batch>;
+    /// Reads one quarantined row again, under today's configuration and with these cells changed; what is still wrong is in
+    /// `rejected` again. Misconfigured with the columns there are when an edit names another one.
+    fn parse_raw(config: &Self::Config, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch>;
 
     /// The checkpoint as a person reads it, a line for each open part and for each finished input worth showing.
     fn describe(config: &Self::Config, checkpoint: &Checkpoint) -> Vec<PartView>;
@@ -87,6 +88,15 @@ pub trait SinkConnector: Send + Sync + 'static {
     /// with `None` everything is forgotten and the next start is a first start. Spans cannot express such a jump. When `to`
     /// refuses, nothing is written and its error is returned; a run that was fenced by it opens again by itself.
     async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Rewrite) -> Result<Facts>;
+
+    /// For each of these batches of one row, whether readers see a row with the same key that was written after the time beside it
+    /// (milliseconds since 1970): to replay the older row would put it on top. `None`: rows have no key here, or none replaces
+    /// another.
+    async fn overtaken(
+        config: Arc<Self::Config>,
+        cx: CheckContext,
+        rows: Vec<(Batch, i64)>,
+    ) -> Result<Option<Vec<bool>>>;
 
     /// Opens the pipeline's quarantine for reading.
     async fn quarantine(config: Arc<Self::Config>, cx: CheckContext) -> Result<Box<dyn QuarantineReader>>;

@@ -40,6 +40,9 @@ pub struct SourceContext {
     pub revision: u64,
     /// Raised by each reset; goes into whatever the source marks upstream.
     pub generation: u64,
+    /// Somebody only wants to see rows: nothing upstream may be made, claimed, marked or released, not even what an earlier run
+    /// left to be done.
+    pub looks_only: bool,
 }
 
 /// Given to `SinkConnector::fence`.

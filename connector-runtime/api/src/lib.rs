@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod connector;
 pub mod context;
+pub mod draft;
 pub mod error;
 pub mod facts;
 pub mod failpoint;
@@ -37,6 +38,7 @@ pub use connector::{Delivery, Finding, Jump, PartView, Problem, Severity, SinkCo
 pub use context::{
     Bound, CheckContext, Committed, Limits, Ownership, Reports, Resources, SinkContext, SourceContext, StopAfter,
 };
+pub use draft::{Choice, Draft, DraftColumn, DraftRequest, Drafter};
 pub use error::{Error, Kind, Result};
 pub use facts::{Admit, Counters, Facts, Rewrite, Stored};
 pub use names::{DeploymentName, PipelineName, SplitId, SplitIndex, StreamName};

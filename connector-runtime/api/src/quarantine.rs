@@ -78,6 +78,8 @@ impl RejectedRow {
             origin: self.origin,
             revision,
             raw: self.raw,
+            refused_at: None,
+            replayed: None,
         }
     }
 }
@@ -97,6 +99,11 @@ pub struct QuarantineEntry {
     pub origin: RowOrigin,
     pub revision: u64,
     pub raw: RawRow,
+    /// When the row was refused, milliseconds since 1970; `None` until a sink has stored the entry, and where it keeps no time.
+    pub refused_at: Option<i64>,
+    /// Revision of the configuration under which the row went through later; `None`: it still waits. A row that is refused
+    /// again at the same place waits again.
+    pub replayed: Option<u64>,
 }
 
 fn entry_id(split: &SplitId, origin: &RowOrigin, stage: Stage) -> String {
@@ -129,6 +136,10 @@ struct EntryV1 {
     cut: Option<CutV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     row: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replayed: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,6 +182,8 @@ impl QuarantineEntry {
             raw_hex,
             cut,
             row,
+            refused_at: self.refused_at,
+            replayed: self.replayed,
         };
         serde_json::json!(entry)
     }
@@ -201,6 +214,8 @@ impl QuarantineEntry {
             origin: e.origin,
             revision: e.revision,
             raw,
+            refused_at: e.refused_at,
+            replayed: e.replayed,
         })
     }
 }
@@ -220,12 +235,24 @@ fn unhex(text: &str) -> Option<Bytes> {
 #[derive(Clone, Debug, Default)]
 pub struct QuarantineFilter {
     pub code: Option<String>,
+    /// Ids, or their beginnings.
     pub ids: Option<Vec<String>>,
+    /// Also entries whose rows went through later.
+    pub with_replayed: bool,
+}
+
+/// A cell of a refused row that is to be read as something else: `--set price=12.00`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub column: String,
+    /// As it would stand in the source; empty is what the source takes an empty field for.
+    pub text: String,
 }
 
 impl QuarantineFilter {
     pub fn matches(&self, entry: &QuarantineEntry) -> bool {
-        self.code.as_ref().is_none_or(|c| *c == entry.code)
+        (self.with_replayed || entry.replayed.is_none())
+            && self.code.as_ref().is_none_or(|c| *c == entry.code)
             && self.ids.as_ref().is_none_or(|ids| ids.iter().any(|id| entry.id.starts_with(id.as_str())))
     }
 }
@@ -240,6 +267,10 @@ pub struct QuarantinePage {
 /// Reads a pipeline's quarantine, wherever the sink keeps it; only committed entries, oldest first.
 #[async_trait]
 pub trait QuarantineReader: Send {
+    /// Waits until all that was written before this call can be listed or is known never to come: a list that is to be acted
+    /// upon must not miss a mark that stands behind somebody's open transaction. Transient when that takes too long.
+    async fn catch_up(&mut self) -> Result<()>;
+
     /// Up to `limit` entries that match, after the cursor of an earlier page.
     async fn list(&mut self, filter: &QuarantineFilter, after: Option<&str>, limit: usize) -> Result<QuarantinePage>;
 }

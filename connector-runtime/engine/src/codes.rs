@@ -49,7 +49,7 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0411",
         "a newer owner took the split",
-        "Something was missing at the source because a newer run has read and released it. Nothing is lost.",
+        "Something was missing at the source because a newer run has read and released it, or this run could not reach a system for a while and a newer one took over meanwhile. Nothing is lost.",
         "Nothing; the newer run goes on. Stop one of the two if they were not meant to run at once.",
     ),
     (

@@ -8,11 +8,14 @@
 
 pub mod admission;
 mod adoption;
+pub mod cells;
 pub mod codes;
 pub mod config;
 mod epoch;
 pub mod offsets;
+pub mod preview;
 pub mod registry;
+pub mod replay;
 pub mod run;
 mod split;
 pub mod status;

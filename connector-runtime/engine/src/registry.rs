@@ -8,9 +8,9 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use unbatch_api::error::CodeEntry;
-use unbatch_api::quarantine::QuarantineReader;
+use unbatch_api::quarantine::{Edit, QuarantineReader};
 use unbatch_api::{
-    Batch, CheckContext, Checkpoint, CommitPolicy, Delivery, Facts, Fenced, Finding, Jump, PartView, Problem,
+    Batch, CheckContext, Checkpoint, CommitPolicy, Delivery, Drafter, Facts, Fenced, Finding, Jump, PartView, Problem,
     QuarantineEntry, Result, Rewrite, SinkConnector, SinkContext, Source, SourceConnector, SourceContext, Step, Stored,
     StreamName, StreamSchema,
 };
@@ -21,6 +21,7 @@ pub struct Registry {
     sources: BTreeMap<&'static str, Box<dyn SourceFactory>>,
     sinks: BTreeMap<&'static str, Box<dyn SinkFactory>>,
     steps: BTreeMap<&'static str, Box<dyn StepFactory>>,
+    drafters: BTreeMap<&'static str, Box<dyn Drafter>>,
     codes: Vec<CodeEntry>,
 }
 
@@ -39,6 +40,11 @@ impl Registry {
         self.steps.insert(factory.name(), factory);
         self
     }
+    /// Adds what looks at the real thing for `unbatch init --from WORD`; one of the same word is replaced.
+    pub fn drafter(mut self, drafter: impl Drafter) -> Self {
+        self.drafters.insert(drafter.word(), Box::new(drafter));
+        self
+    }
     /// Adds what the codes of connectors and steps mean, for `unbatch explain`.
     pub fn codes(mut self, table: &[CodeEntry]) -> Self {
         self.codes.extend(table);
@@ -52,6 +58,12 @@ impl Registry {
     }
     pub fn step_factory(&self, name: &str) -> Option<&dyn StepFactory> {
         self.steps.get(name).map(|f| &**f)
+    }
+    pub fn drafter_of(&self, word: &str) -> Option<&dyn Drafter> {
+        self.drafters.get(word).map(|d| &**d)
+    }
+    pub fn drafters(&self) -> impl Iterator<Item = &dyn Drafter> {
+        self.drafters.values().map(|d| &**d)
     }
     pub fn source_names(&self) -> Vec<&'static str> {
         self.sources.keys().copied().collect()
@@ -99,7 +111,7 @@ pub trait BoundSource: Send + Sync {
     async fn check(&self, cx: CheckContext) -> Result<Vec<Finding>>;
     async fn splits(&self, cx: CheckContext) -> Result<u32>;
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>>;
-    fn parse_raw(&self, entry: &QuarantineEntry) -> Result<Batch>;
+    fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch>;
     fn describe(&self, checkpoint: &Checkpoint) -> Vec<PartView>;
     fn jump(&self, checkpoint: &Checkpoint, jumps: &[Jump]) -> Result<Checkpoint>;
 }
@@ -115,6 +127,7 @@ pub trait BoundSink: Send + Sync {
     async fn fence(&self, cx: SinkContext) -> Result<Box<dyn Fenced>>;
     async fn inspect(&self, cx: CheckContext) -> Result<Option<Stored>>;
     async fn rewrite(&self, cx: SinkContext, to: Rewrite) -> Result<Facts>;
+    async fn overtaken(&self, cx: CheckContext, rows: Vec<(Batch, i64)>) -> Result<Option<Vec<bool>>>;
     async fn quarantine(&self, cx: CheckContext) -> Result<Box<dyn QuarantineReader>>;
 }
 
@@ -173,8 +186,8 @@ impl<C: SourceConnector> BoundSource for BoundSourceOf<C> {
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>> {
         C::open(self.0.clone(), cx).await
     }
-    fn parse_raw(&self, entry: &QuarantineEntry) -> Result<Batch> {
-        C::parse_raw(&self.0, entry)
+    fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
+        C::parse_raw(&self.0, entry, edits)
     }
     fn describe(&self, checkpoint: &Checkpoint) -> Vec<PartView> {
         C::describe(&self.0, checkpoint)
@@ -209,6 +222,9 @@ impl<C: SinkConnector> BoundSink for BoundSinkOf<C> {
     }
     async fn rewrite(&self, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         C::rewrite(self.0.clone(), cx, to).await
+    }
+    async fn overtaken(&self, cx: CheckContext, rows: Vec<(Batch, i64)>) -> Result<Option<Vec<bool>>> {
+        C::overtaken(self.0.clone(), cx, rows).await
     }
     async fn quarantine(&self, cx: CheckContext) -> Result<Box<dyn QuarantineReader>> {
         C::quarantine(self.0.clone(), cx).await

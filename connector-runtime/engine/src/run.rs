@@ -97,7 +97,10 @@ impl Running {
         let mut splits = Vec::new();
         for (spec, count) in specs.into_iter().zip(counts) {
             match count {
-                Ok(count) => splits.extend(plan(spec, count, total, &self.scene, &self.board)),
+                Ok(count) => {
+                    let ids = (0..count).map(|index| SplitId::new(spec.name.clone(), index)).collect();
+                    splits.extend(plan(spec, ids, total, &self.scene, &self.board));
+                }
                 Err(error) => self.failed_to_start(&spec, error),
             }
         }
@@ -219,7 +222,7 @@ pub fn sink_context(spec: &PipelineSpec, scene: &Scene, split: SplitId) -> SinkC
     }
 }
 
-fn limits(memory_bytes: usize, splits: usize, spec: &PipelineSpec) -> Limits {
+pub(crate) fn limits(memory_bytes: usize, splits: usize, spec: &PipelineSpec) -> Limits {
     let share = (memory_bytes / splits.max(1)).max(MEMORY_SHARE_MIN);
     Limits {
         batch_rows: BATCH_ROWS,
@@ -230,20 +233,26 @@ fn limits(memory_bytes: usize, splits: usize, spec: &PipelineSpec) -> Limits {
     }
 }
 
-fn plan(spec: PipelineSpec, count: u32, total: usize, scene: &Scene, board: &StatusBoard) -> Vec<Split> {
+/// The splits of a pipeline; `total` is how many share the memory.
+pub(crate) fn plan(
+    spec: PipelineSpec,
+    ids: Vec<SplitId>,
+    total: usize,
+    scene: &Scene,
+    board: &StatusBoard,
+) -> Vec<Split> {
     let intent = Intent {
         config_hash: spec.hash.clone(),
         fingerprint: spec.source.fingerprint(&std::path::absolute(&spec.base).unwrap_or_else(|_| spec.base.clone())),
-        splits: count,
+        splits: ids.len() as u32,
         accept_change: scene.accept_change.contains(&spec.name),
         rollback: scene.rollback,
     };
     let limits = limits(scene.memory_bytes, total, &spec);
     let (bound, seed) = (scene.bound, scene.seed);
     let plan = Arc::new(Plan { spec, scene: scene.clone(), limits, intent, bound, seed });
-    (0..count)
-        .map(|index| {
-            let id = SplitId::new(plan.spec.name.clone(), index);
+    ids.into_iter()
+        .map(|id| {
             let record = Arc::new(SplitRecord::new(id.to_string(), plan.spec.source.clone()));
             board.add(&plan.spec, record.clone());
             let metrics = SplitMetrics::of(&id);
@@ -271,6 +280,7 @@ impl Plan {
             stop_after: self.spec.on_error.stop_after,
             revision: facts.revision,
             generation: facts.generation,
+            looks_only: false,
         }
     }
     pub(crate) fn check_context(&self, split: &Split) -> CheckContext {
@@ -295,7 +305,7 @@ pub(crate) struct FenceGate {
 pub(crate) struct Entered(Arc<FenceGate>);
 
 impl FenceGate {
-    fn new(splits: usize) -> Self {
+    pub(crate) fn new(splits: usize) -> Self {
         Self { outside: watch::channel(splits).0 }
     }
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {

@@ -1,12 +1,15 @@
 //! What each split is doing, for `status`, the HTTP API and the closing table of a run. Counts, times and codes; no cell
 //! values, no secrets.
 
+pub mod pace;
+
 use crate::config::PipelineSpec;
 use crate::registry::BoundSource;
+use pace::Pace;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use unbatch_api::context::Notice;
 use unbatch_api::{Checkpoint, Error, Facts, Kind, PartView, PipelineName, Reports, SplitId};
 
@@ -51,6 +54,15 @@ impl From<&Error> for Trouble {
     }
 }
 
+/// The last error of a split, also when it has gone on since.
+#[derive(Clone, Debug, Serialize)]
+pub struct PastTrouble {
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    #[serde(flatten)]
+    pub trouble: Trouble,
+}
+
 /// Totals of this process's run of the split, in rows unless said.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Totals {
@@ -71,7 +83,15 @@ pub struct SplitStatus {
     pub attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
+    /// The last that there was in this process, over or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_trouble: Option<PastTrouble>,
     pub totals: Totals,
+    /// Rows read and committed a second, over the last [`pace::RATE_SECONDS`] whole seconds.
+    pub rows_per_second: f64,
+    /// Rows read and committed in each of the last slices of [`pace::SLICE_SECONDS`], the newest last; as many as the
+    /// process is old, at most [`pace::SLICES_MAX`].
+    pub recent_rows: Vec<u64>,
     /// Totals since the generation began, over all runs.
     pub written_ever: u64,
     pub quarantined_ever: u64,
@@ -111,6 +131,8 @@ pub(crate) struct SplitRecord {
     /// Puts the checkpoint into words, and only when somebody asks.
     source: Arc<dyn BoundSource>,
     pub(crate) reports: Reports,
+    /// Seconds of its pace count from here.
+    began: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -118,7 +140,9 @@ struct Inner {
     state: SplitState,
     attempt: u32,
     trouble: Option<Trouble>,
+    last_trouble: Option<PastTrouble>,
     totals: Totals,
+    pace: Pace,
     facts: Facts,
     last_commit: Option<SystemTime>,
     newest_source_time: Option<i64>,
@@ -131,13 +155,15 @@ impl SplitRecord {
             state: SplitState::Starting,
             attempt: 0,
             trouble: None,
+            last_trouble: None,
             totals: Totals::default(),
+            pace: Pace::default(),
             facts: Facts::default(),
             last_commit: None,
             newest_source_time: None,
             checkpoint: Arc::default(),
         };
-        Self { name, source, reports: Reports::default(), inner: Mutex::new(inner) }
+        Self { name, source, reports: Reports::default(), began: Instant::now(), inner: Mutex::new(inner) }
     }
     pub(crate) fn starting(&self) {
         let mut inner = self.inner();
@@ -157,6 +183,9 @@ impl SplitRecord {
         let mut inner = self.inner();
         inner.state = state;
         inner.trouble = error.map(Trouble::from);
+        if let Some(trouble) = inner.trouble.clone() {
+            inner.last_trouble = Some(PastTrouble { at_ms: ms_since_1970(SystemTime::now()), trouble });
+        }
     }
     pub(crate) fn committed(&self, facts: &Facts, epoch: Totals, source_time: Option<i64>, at: Arc<Checkpoint>) {
         let mut inner = self.inner();
@@ -168,6 +197,7 @@ impl SplitRecord {
         totals.ignored += epoch.ignored;
         totals.bytes += epoch.bytes;
         totals.commits += 1;
+        inner.pace.add(self.began.elapsed().as_secs(), epoch.read);
         inner.facts = facts.clone();
         inner.last_commit = Some(SystemTime::now());
         inner.newest_source_time = source_time.or(inner.newest_source_time);
@@ -182,21 +212,24 @@ impl SplitRecord {
     }
     pub(crate) fn snapshot(&self) -> SplitStatus {
         let inner = self.inner();
-        let since_1970 = |t: SystemTime| t.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_us = since_1970(SystemTime::now()).as_micros() as i64;
+        let second = self.began.elapsed().as_secs();
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
         SplitStatus {
             split: self.name.clone(),
             state: inner.state,
             attempt: inner.attempt,
             trouble: inner.trouble.clone(),
+            last_trouble: inner.last_trouble.clone(),
             totals: inner.totals,
+            rows_per_second: inner.pace.rate(second),
+            recent_rows: inner.pace.slices(second),
             written_ever: inner.facts.counters.written,
             quarantined_ever: inner.facts.counters.rejected,
             generation: inner.facts.generation,
             owner: inner.facts.owner,
             epoch: inner.facts.seq,
             revision: inner.facts.revision,
-            last_commit_ms: inner.last_commit.map(|t| since_1970(t).as_millis() as u64),
+            last_commit_ms: inner.last_commit.map(ms_since_1970),
             freshness_ms: inner.newest_source_time.map(|t| (now_us.saturating_sub(t).max(0) / 1000) as u64),
             position: self.source.describe(&inner.checkpoint),
             numbers: self.reports.numbers(),
@@ -266,6 +299,10 @@ impl StatusBoard {
             })
             .collect()
     }
+}
+
+fn ms_since_1970(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 fn severity(state: SplitState) -> u8 {

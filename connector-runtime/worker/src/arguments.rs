@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use unbatch_api::config::Period;
 
 /// Takes a company off its nightly batch: files become live topics, exactly once.
 #[derive(Debug, Parser)]
@@ -42,14 +43,18 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Show the main job on this machine: files become a topic, one worker is killed, nothing is lost or doubled
     Demo(Demo),
+    /// Write a commented pipeline file from the real thing, such as sampled CSV files
+    Init(Init),
     /// Run pipelines until SIGTERM or SIGINT
     Run(Run),
     /// Check pipeline files and the runtime file, all errors at once
     Validate(Validate),
+    /// Show the first rows of a pipeline after its steps; needs no broker, writes and commits nothing
+    Preview(Preview),
     /// List topics, read records
     #[command(subcommand)]
     Topics(Topics),
-    /// Look at the rows that were refused
+    /// Look at the rows that were refused, and replay them
     #[command(subcommand)]
     Quarantine(Quarantine),
     /// Positions of stopped pipelines: see them, move them, forget them
@@ -57,12 +62,16 @@ pub(crate) enum Command {
     Offsets(Offsets),
     /// What the running worker is doing
     Status(Status),
+    /// The pipelines of the running worker, live; prints them once when stdout is no terminal
+    Top(Top),
     /// What is built in, and the options of one connector
     Connectors(Connectors),
     /// JSON Schema of the pipeline file or the runtime file, for editors
     Schema(Schema),
     /// What the code of an error or of a refused row means and how to mend it
     Explain(Explain),
+    /// Completion for a shell: names of commands, options, pipelines, topics, connectors and codes
+    Completions(Completions),
     /// The version of this binary
     Version,
 }
@@ -75,6 +84,43 @@ pub(crate) struct Demo {
     /// Keep the demo's folder and print where it is
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: unbatch init --from csv drops/prices_2026-03-01.csv drops/prices_2026-03-02.csv")]
+pub(crate) struct Init {
+    /// What is looked at: csv
+    #[arg(long, value_name = "WORD")]
+    pub(crate) from: Option<String>,
+    /// For csv: files of one kind; of each the first 1 MiB and the last 64 KiB are read, of 20 files at most
+    #[arg(value_name = "FILE")]
+    pub(crate) operands: Vec<String>,
+    /// The pipeline file, or its folder; - is standard output. Default: pipelines/NAME.yaml
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace the file if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    /// Name of the pipeline, or its file
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) name: String,
+    /// Show at most so many rows, and as many refused ones
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = at_least_one)]
+    pub(crate) limit: usize,
+    /// Pipeline files or folders of them; pipelines/, or the *.yaml of the current folder
+    #[arg(long = "path", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("a whole number from 1 on is expected".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +150,21 @@ pub(crate) struct Validate {
     /// Also ask the systems whether a run could start
     #[arg(long)]
     pub(crate) online: bool,
+    /// In which form to write what was found; columns count characters. Not together with --json
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<ValidateFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValidateFormat {
+    /// With snippets, for a person (this is the default)
+    Full,
+    /// One line for each
+    Concise,
+    /// Workflow commands, which GitHub shows at the lines of a change
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 /// Which broker the reading commands ask.
@@ -192,6 +253,33 @@ pub(crate) enum Quarantine {
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: usize,
     },
+    /// Read refused rows again, under today's configuration, and write those that are good now, each once
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("chosen").multiple(true).args(["ids", "code"]))]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) pipeline: Pipeline,
+    /// Only these, as `list` shows them; their beginning is enough
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub(crate) ids: Vec<String>,
+    /// Only rows refused for this reason
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Change a cell of every chosen row first, to what would stand in the source: price=12.00
+    #[arg(long, value_name = "COLUMN=TEXT", requires = "chosen")]
+    pub(crate) set: Vec<String>,
+    /// Leave a row waiting when a newer one with its key is there
+    #[arg(long)]
+    pub(crate) keep_newer: bool,
+    /// Show the rows as they would be written and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With --dry-run, show at most so many, oldest first
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Subcommand)]
@@ -233,6 +321,16 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// How often the worker is asked
+    #[arg(long, default_value = "1s", value_name = "TIME")]
+    pub(crate) interval: Period,
+    /// Address of the worker's HTTP API; else `http.listen` of the runtime file
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Connectors {
     /// Show the options of this one
     pub(crate) name: Option<String>,
@@ -252,6 +350,38 @@ pub(crate) enum SchemaOf {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "For bash, in ~/.bashrc:       source <(unbatch completions bash)
+For zsh, in ~/.zshrc:         source <(unbatch completions zsh)
+For fish, in its config.fish: unbatch completions fish | source
+For elvish, in its rc.elv:    eval (unbatch completions elvish | slurp)
+For powershell, in $PROFILE:  unbatch completions powershell | Out-String | Invoke-Expression")]
+pub(crate) struct Completions {
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+    Powershell,
+}
+
+impl Shell {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Shell::Bash => "bash",
+            Shell::Zsh => "zsh",
+            Shell::Fish => "fish",
+            Shell::Elvish => "elvish",
+            Shell::Powershell => "powershell",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// Such as U0102, or the reason of a refused row such as bad_decimal; without it, all there are
     pub(crate) code: Option<String>,
@@ -262,19 +392,24 @@ impl Command {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Command::Demo(_) => "demo",
+            Command::Init(_) => "init",
+            Command::Preview(_) => "preview",
             Command::Run(_) => "run",
             Command::Validate(_) => "validate",
             Command::Topics(Topics::List { .. }) => "topics list",
             Command::Topics(Topics::Read(_)) => "topics read",
             Command::Quarantine(Quarantine::List { .. }) => "quarantine list",
             Command::Quarantine(Quarantine::Show { .. }) => "quarantine show",
+            Command::Quarantine(Quarantine::Replay(_)) => "quarantine replay",
             Command::Offsets(Offsets::Get { .. }) => "offsets get",
             Command::Offsets(Offsets::Set { .. }) => "offsets set",
             Command::Offsets(Offsets::Reset { .. }) => "offsets reset",
             Command::Status(_) => "status",
+            Command::Top(_) => "top",
             Command::Connectors(_) => "connectors",
             Command::Schema(_) => "schema",
             Command::Explain(_) => "explain",
+            Command::Completions(_) => "completions",
             Command::Version => "version",
         }
     }

@@ -93,6 +93,30 @@ pub const CODES: &[CodeEntry] = &[
         "Start `unbatch run --dev` in this folder first, or leave out --dev.",
     ),
     (
+        "U0735",
+        "nothing to draft a pipeline from",
+        "`unbatch init` looks at the real thing, and was given nothing to look at, or a word after --from that this binary does not know.",
+        "Name one or more files of one kind: unbatch init --from csv FILE…",
+    ),
+    (
+        "U0736",
+        "there is a pipeline file already",
+        "`unbatch init` replaces no file unless it is told to.",
+        "Give another name with --output, or replace the file with --force. --output - only shows what would be written.",
+    ),
+    (
+        "U0737",
+        "the pipeline file cannot be written there",
+        "The path is not PIPELINE.yaml with the name of a pipeline, or the system refused to write it.",
+        "Name a file such as pipelines/stock-counts.yaml in a folder that this user can write to.",
+    ),
+    (
+        "U0738",
+        "what was drafted is not valid",
+        "The drafted pipeline did not pass the check that `unbatch validate` makes, so it was not written. This is a bug.",
+        "Report it with the message. A sample without the odd column may do meanwhile.",
+    ),
+    (
         "U0740",
         "nothing is known about the code",
         "No table has it, or this binary was built without the connector that has.",
@@ -117,6 +141,18 @@ pub const CODES: &[CodeEntry] = &[
         "`unbatch connectors` lists those it has.",
     ),
     (
+        "U0744",
+        "two forms of one result",
+        "A result is written once, as the JSON envelope or in the form that --format names.",
+        "Leave out --json or --format.",
+    ),
+    (
+        "U0745",
+        "the terminal cannot be drawn on",
+        "Writing to the terminal or reading keys from it failed, for instance because its window was closed.",
+        "Open another terminal. `unbatch status` shows the same once.",
+    ),
+    (
         "U0750",
         "not a place to begin reading",
         "`--from` takes start, end, an offset or a time.",
@@ -135,6 +171,12 @@ pub const CODES: &[CodeEntry] = &[
         "Stop the pipeline, then run the same command with --yes.",
     ),
     ("U0761", "not a position", "A change is written PART=POSITION.", "`unbatch offsets get` shows the parts."),
+    (
+        "U0768",
+        "--set names no cell",
+        "`quarantine replay --set` takes a column and the text that would stand there in the source.",
+        "Write COLUMN=TEXT, such as --set price=12.00. Nothing behind the equals sign is an empty field.",
+    ),
     (
         "U0770",
         "a newer run took over",

@@ -7,11 +7,16 @@
 //! }
 //! ```
 
-use unbatch_csv::CsvDrops;
+use unbatch_csv::{CsvDrafter, CsvDrops};
 use unbatch_engine::Registry;
 use unbatch_kafka::Topic;
 
 /// Every connector of this repository.
 pub fn built_in() -> Registry {
-    Registry::default().source::<CsvDrops>().codes(unbatch_csv::CODES).sink::<Topic>().codes(unbatch_kafka::CODES)
+    Registry::default()
+        .source::<CsvDrops>()
+        .drafter(CsvDrafter)
+        .codes(unbatch_csv::CODES)
+        .sink::<Topic>()
+        .codes(unbatch_kafka::CODES)
 }

@@ -33,7 +33,12 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Failure::ReaderGone,
-            _ => Failure::Error(Error::new(Kind::Lost, "writing the result failed").code("U0701").caused_by(error)),
+            _ => Failure::Error(
+                Error::new(Kind::Lost, "writing the result failed")
+                    .code("U0701")
+                    .help("make room where the output goes, then repeat the command; what it was asked to change, if anything, is done")
+                    .caused_by(error),
+            ),
         }
     }
 }
@@ -169,13 +174,13 @@ pub(crate) fn render_error(error: &Error, pipeline: Option<&str>, terminal: &Ter
         let _ = writeln!(text, "  because: {cause}");
     }
     if let Some(help) = remedy(error) {
-        let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Progress, Style::Cyan, "help:"));
+        let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Progress, Style::Bold, "help:"));
     }
     text
 }
 
 /// What a person can do: as the error says, or as can be said of every error like it.
-fn remedy(error: &Error) -> Option<&str> {
+pub(crate) fn remedy(error: &Error) -> Option<&str> {
     match (error.remedy(), error.code_text(), error.kind()) {
         (Some(remedy), ..) => Some(remedy),
         (None, Some("U0250"), _) => Some(CLUSTER_AWAY),

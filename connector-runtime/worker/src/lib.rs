@@ -14,6 +14,7 @@ mod commands;
 pub mod connectors;
 mod demo;
 mod dev;
+mod durations;
 mod exit;
 mod failure;
 mod http;
@@ -43,6 +44,7 @@ pub use runtime_file::RuntimeConfig;
 
 /// Does what the command line of this process says, with these connectors; the result is what `main` returns.
 pub fn main(registry: Registry) -> ExitCode {
+    commands::completions::answer_if_asked(&registry);
     panics::install();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -67,6 +69,11 @@ pub fn main(registry: Registry) -> ExitCode {
         Err(failure) => tell_failure(name, &failure, &cx),
     };
     exit.into()
+}
+
+/// The command line as it is understood, for what is made from it: the reference of commands, completions.
+pub fn command_line() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
 }
 
 /// An unattended run has nothing but its logs.
@@ -97,8 +104,10 @@ fn tell(command: &str, answer: &Answer, cx: &Context) -> Exit {
 fn tell_failure(command: &str, failure: &Failure, cx: &Context) -> Exit {
     let exit = failure.exit();
     if cx.terminal.json && !matches!(failure, Failure::ReaderGone) {
-        // stdout may be what failed; the exit code tells it then
-        let _ = cx.terminal.result(&envelope(command, exit, &Value::Null, Some(failure)));
+        if cx.terminal.result(&envelope(command, exit, &Value::Null, Some(failure))).is_err() {
+            // stdout may be what failed
+            complain(failure, cx);
+        }
     } else {
         complain(failure, cx);
     }

@@ -38,11 +38,14 @@ pub(crate) fn find(paths: &[PathBuf], runtime_file: Option<&Path>) -> Outcome<Ve
     let mut seen = std::collections::BTreeSet::new();
     files.retain(|file| seen.insert(file.clone()));
     if files.is_empty() {
-        let looked = places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+        let mut looked: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+        if paths.is_empty() && !usual.is_dir() {
+            looked = vec![format!("{USUAL_FOLDER}/ (not there)"), "this folder".to_owned()];
+        }
         return Err(Error::misconfigured("finding the pipeline files failed, there is none")
             .code("U0721")
-            .with("looked in", looked)
-            .help("pipeline files end in .yaml; name one, or see `unbatch demo` for what they do")
+            .with("looked in", looked.join(", "))
+            .help("pipeline files end in .yaml: name one, or write one with `unbatch init --from csv FILE`")
             .into());
     }
     Ok(files)
@@ -56,7 +59,6 @@ pub(crate) fn find_one(
     registry: &Registry,
 ) -> Outcome<PipelineSpec> {
     let files = find(paths, runtime)?;
-    let stem = |file: &Path| file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(file) = files.iter().find(|file| stem(file) == name) else {
         let known: Vec<String> = files.iter().map(|f| stem(f)).collect();
         return Err(Error::misconfigured("finding the pipeline failed, no file has its name")
@@ -71,6 +73,11 @@ pub(crate) fn find_one(
         Some(spec) if !found.has_errors() => Ok(spec),
         _ => Err(Failure::Files { found, files: 1 }),
     }
+}
+
+/// The name of the pipeline that the file must hold.
+pub(crate) fn stem(file: &Path) -> String {
+    file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn yaml_files(folder: &Path, runtime_file: Option<&Path>) -> Outcome<Vec<PathBuf>> {

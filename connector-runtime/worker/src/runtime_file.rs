@@ -23,16 +23,16 @@ pub struct RuntimeConfig {
     /// letters, digits and single dashes.
     #[serde(default = "deployment_default")]
     pub deployment: String,
-    /// How to reach the Kafka cluster.
+    /// How to reach the Kafka cluster. Default: the broker of this machine, without login and encryption.
     #[serde(default)]
     pub kafka: KafkaSettings,
-    /// The HTTP API of a worker: status, metrics, probes.
+    /// The HTTP API of a worker: status, metrics, probes. Without it the API listens on 127.0.0.1:8083 when that is free.
     #[serde(default)]
     pub http: Option<Http>,
-    /// How much memory the pipelines may use together.
+    /// How much memory the pipelines may use together. Default: 512MiB.
     #[serde(default)]
     pub memory: Memory,
-    /// Where `{secret: name/key}` is looked up.
+    /// Where `{secret: name/key}` is looked up. Without it there are no secrets.
     #[serde(default)]
     pub secrets: Secrets,
 }
@@ -59,7 +59,7 @@ pub struct Memory {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Secrets {
-    /// The folder; a relative path starts at the folder of this file.
+    /// The folder; a relative path starts at the folder of this file. Without it there are no secrets.
     #[serde(default)]
     pub directory: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! Tables for a person: plain columns, a line under the header, nothing a script should parse (`--json` is for scripts).
 
-use crate::terminal::Terminal;
+use crate::terminal::{Output, Style, Terminal};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -28,6 +28,57 @@ pub(crate) fn ruled_table(
     terminal: &Terminal,
 ) -> String {
     draw(columns, rows, terminal, true)
+}
+
+/// A column that may be left out where there is no room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) align: Align,
+    /// The greatest is left out first; 0 never.
+    pub(crate) rank: u8,
+}
+
+/// As [`table`] or [`ruled_table`], without the columns that a narrow terminal has no room for; a line below names them. What
+/// does not go to a terminal has all.
+pub(crate) fn fitting_table(columns: &[Column], rows: &[Vec<String>], terminal: &Terminal, is_ruled: bool) -> String {
+    let widest = |i: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count());
+        cells.chain([columns[i].name.len()]).max().unwrap_or(0)
+    };
+    let sized: Vec<(usize, u8)> = columns.iter().enumerate().map(|(i, c)| (widest(i), c.rank)).collect();
+    let width = terminal.result_width.map_or(usize::MAX, usize::from);
+    let room = if is_ruled { width.saturating_sub(2) } else { width };
+    let shown = with_room(&sized, GAP, room);
+    let kept: Vec<(&str, Align)> = shown.iter().map(|i| (columns[*i].name, columns[*i].align)).collect();
+    let rows = rows.iter().map(|row| shown.iter().filter_map(|i| row.get(*i).cloned()).collect());
+    let mut text = draw(&kept, rows, terminal, is_ruled);
+    let left: Vec<&str> = (0..columns.len()).filter(|i| !shown.contains(i)).map(|i| columns[i].name).collect();
+    if !left.is_empty() {
+        let note = format!("no room for: {} (--json has all)", left.join(", "));
+        text.push_str(&terminal.paint(Output::Result, Style::Dim, &note));
+        text.push('\n');
+    }
+    text
+}
+
+/// Between two columns.
+pub(crate) const GAP: usize = 2;
+
+/// Which of the columns, given by width and rank, fit beside each other.
+pub(crate) fn with_room(columns: &[(usize, u8)], gap: usize, room: usize) -> Vec<usize> {
+    let mut shown: Vec<usize> = (0..columns.len()).collect();
+    let taken = |shown: &[usize]| -> usize {
+        let widths: usize = shown.iter().map(|i| columns[*i].0).sum();
+        widths + gap * shown.len().saturating_sub(1)
+    };
+    while taken(&shown) > room {
+        let Some(least) = shown.iter().copied().max_by_key(|i| columns[*i].1).filter(|i| columns[*i].1 > 0) else {
+            break;
+        };
+        shown.retain(|i| *i != least);
+    }
+    shown
 }
 
 fn draw(
@@ -82,6 +133,24 @@ mod tests {
         let mut terminal = Terminal::detect(true);
         terminal.unicode = false;
         draw(&COLUMNS, rows, &terminal, is_ruled)
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out_by_rank_and_named() {
+        let column = |name, rank| Column { name, align: Align::Left, rank };
+        let columns = [column("pipeline", 0), column("bytes", 2), column("commits", 3), column("rows", 1)];
+        let rows = [["stock-counts", "1.0 KiB", "17", "1,200"].map(str::to_owned).to_vec()];
+        let mut terminal = Terminal::detect(true);
+        let mut drawn = |width| {
+            terminal.result_width = width;
+            fitting_table(&columns, &rows, &terminal, false)
+        };
+        assert_eq!(drawn(None).lines().count(), 2);
+        assert_eq!(drawn(Some(37)).lines().count(), 2, "all fits");
+        let narrow = drawn(Some(30));
+        assert_eq!(narrow.lines().next(), Some("PIPELINE      BYTES    ROWS"));
+        assert_eq!(narrow.lines().last(), Some("no room for: commits (--json has all)"));
+        assert!(drawn(Some(3)).starts_with("PIPELINE\nstock-counts\n"), "the first is never left out");
     }
 
     #[test]

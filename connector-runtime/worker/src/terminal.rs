@@ -11,8 +11,8 @@ pub(crate) enum Style {
     Dim,
     Red,
     Green,
-    Yellow,
-    Cyan,
+    /// Of warnings: readable on light and on dark, which yellow and cyan are not.
+    Magenta,
 }
 
 /// One of the two outputs.
@@ -29,6 +29,12 @@ pub(crate) struct Terminal {
     pub(crate) json: bool,
     /// Glyphs beyond ASCII can be shown.
     pub(crate) unicode: bool,
+    /// Stdout is a terminal that can be drawn on.
+    pub(crate) is_live: bool,
+    /// Columns of the terminal that results go to; `None`: they go elsewhere, or nobody knows.
+    pub(crate) result_width: Option<u16>,
+    /// Columns of the terminal that progress goes to, likewise.
+    pub(crate) progress_width: Option<u16>,
     /// Stderr is a terminal that a person watches.
     pub(crate) is_watched: bool,
     colour_result: bool,
@@ -39,7 +45,18 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Looks at the real outputs and the environment.
     pub(crate) fn detect(json: bool) -> Self {
-        Self::of(json, io::stdout().is_terminal(), io::stderr().is_terminal(), |name| std::env::var_os(name))
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let mut terminal = Self::of(json, out, err, |name| std::env::var_os(name));
+        // a terminal that does not know its size says 0
+        let width =
+            || ratatui::crossterm::terminal::size().ok().map(|(columns, _)| columns).filter(|columns| *columns > 0);
+        if out && !json {
+            terminal.result_width = width();
+        }
+        if terminal.is_watched {
+            terminal.progress_width = width();
+        }
+        terminal
     }
 
     fn of(json: bool, out: bool, err: bool, env: impl Fn(&str) -> Option<OsString>) -> Self {
@@ -54,6 +71,9 @@ impl Terminal {
         Self {
             json,
             unicode: locale.contains("utf-8") || locale.contains("utf8"),
+            is_live: out && !dumb && !json,
+            result_width: None,
+            progress_width: None,
             is_watched,
             colour_result: out && colour && !json,
             colour_progress: err && colour,
@@ -115,8 +135,7 @@ impl Terminal {
             Style::Dim => "2",
             Style::Red => "1;31",
             Style::Green => "32",
-            Style::Yellow => "33",
-            Style::Cyan => "36",
+            Style::Magenta => "35",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }

@@ -50,7 +50,7 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0217",
         "nothing to read",
-        "The folder of `url` is not there. As a warning: it is there, but no file in it matches yet.",
+        "The folder of `url` is not there, or is a file. As a warning: it is there, but no file in it matches yet.",
         "Make the folder, or mend `url` or `match`. A relative `url` starts at the folder of the pipeline file.",
     ),
     (
@@ -94,6 +94,36 @@ pub const CODES: &[CodeEntry] = &[
         "not a position of a file",
         "`offsets set` takes a file's name and `again` or `done`: `again` for a file that is open or done, `done` for one that is open, parked, grown or not known yet, each in the split that reads the file.",
         "Write FILE=again to read it anew, or FILE=done to leave it out, with the split that reads it. `unbatch offsets get` shows the names. What comes under the name of a file that is done is another file: move it away if it is not to be read.",
+    ),
+    (
+        "U0227",
+        "a cell of a refused row cannot be changed",
+        "`quarantine replay --set` names a column that the row does not have, or the row's quotes are so broken that its fields cannot be told apart.",
+        "Use a name of the file's header (of `columns` where it has none); the message lists them. A row with broken quotes has to come again in a mended file.",
+    ),
+    (
+        "U0230",
+        "a sample cannot be looked at",
+        "`unbatch init --from csv` was given no file, or one that is not there, is a folder, may not be read, or has a name that is never read.",
+        "Name files that this user can read, of one kind: two or three of different days tell more than one.",
+    ),
+    (
+        "U0231",
+        "a sample is no text",
+        "The file is compressed, is not UTF-8, or has zero bytes as no text has. The message names the first byte that is none.",
+        "Unpack it, or convert it with iconv. The job that delivers the files has to deliver them in UTF-8 too.",
+    ),
+    (
+        "U0232",
+        "a sample is no table",
+        "The file is empty or has only a header, no delimiter divides its lines alike, a record has no end, or its header has a column without a name or one name twice.",
+        "Do as the message says; lines in front of the header have to go. For a delimiter other than comma, semicolon, tab or | write the pipeline file by hand.",
+    ),
+    (
+        "U0233",
+        "samples of different kinds",
+        "The files that were named have different columns or are written differently. A pipeline reads files of one kind.",
+        "Run `unbatch init` once for each kind.",
     ),
     (
         "bad_bool",

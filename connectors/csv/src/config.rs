@@ -70,9 +70,15 @@ pub struct CsvDropsConfig {
 pub enum ReadyWhen {
     /// Size and modification time did not change for this long, by our own clock. A guess: a writer may pause for longer.
     /// Prefer writers that rename complete files into the folder, or a marker.
-    StableFor(Period),
+    StableFor(
+        /// How long size and modification time must not have changed: `5s`. A guess about the writer.
+        Period,
+    ),
     /// A second file named like the first plus this ending is there and is not older: `prices.csv` with `prices.csv.done`.
-    Marker(String),
+    Marker(
+        /// What the marker's name has more than the file's: `.done`.
+        String,
+    ),
 }
 
 impl Default for ReadyWhen {
@@ -91,7 +97,10 @@ pub enum After {
     /// It is deleted.
     Delete,
     /// It is moved into this folder, under a name that carries pipeline and digest; nothing there is ever overwritten.
-    MoveTo(String),
+    MoveTo(
+        /// The folder: a path or a `file:` URL, a relative one from the folder of the pipeline file. Not the folder of `url`.
+        String,
+    ),
 }
 
 /// How the files are written.
@@ -139,6 +148,8 @@ pub enum Header {
 pub struct Column {
     /// Its name in the header; without a header, its name.
     pub name: String,
+    /// What its fields must hold: `int32`, `int64`, `float64`, `decimal(p,s)`, `bool`, `date`, `timestamp` or `string`. A field that
+    /// does not fit rejects its row.
     #[serde(rename = "type")]
     pub column_type: ColumnType,
     /// A row in which it is NULL is rejected.
@@ -161,9 +172,11 @@ pub struct Column {
 /// What stands before the fraction of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum DecimalMark {
+    /// `12.50`
     #[default]
     #[serde(rename = ".")]
     Point,
+    /// `12,50`
     #[serde(rename = ",")]
     Comma,
 }

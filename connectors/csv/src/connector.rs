@@ -8,6 +8,7 @@ use crate::source::{CsvSource, blocking, folder_of};
 use crate::{decode, offsets, replay, validate};
 use std::path::Path;
 use std::sync::Arc;
+use unbatch_api::quarantine::Edit;
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, Error, Finding, Jump, PartView, Problem, QuarantineEntry, Result, Severity,
     Source, SourceConnector, SourceContext, StreamName, StreamSchema, async_trait,
@@ -59,8 +60,8 @@ impl SourceConnector for CsvDrops {
         Ok(Box::new(CsvSource::open(config, cx).await?))
     }
 
-    fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry) -> Result<Batch> {
-        replay::parse_raw(config, entry)
+    fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
+        replay::parse_raw(config, entry, edits)
     }
 
     fn describe(_: &CsvDropsConfig, checkpoint: &Checkpoint) -> Vec<PartView> {

@@ -128,6 +128,7 @@ pub fn file_error(attempted: &str, path: &Path, cause: std::io::Error) -> Error 
 pub fn must_exist(folder: &Path) -> Result<()> {
     match std::fs::metadata(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => Err(missing(Kind::Misconfigured, folder, e)),
+        Ok(found) if !found.is_dir() => Err(no_folder(folder)),
         _ => Ok(()),
     }
 }
@@ -140,9 +141,17 @@ fn missing(kind: Kind, folder: &Path, cause: std::io::Error) -> Error {
         .caused_by(cause)
 }
 
+fn no_folder(folder: &Path) -> Error {
+    Error::misconfigured("looking into the folder failed: it is a file")
+        .code("U0217")
+        .with("folder", folder.display())
+        .help("`url` names the folder that files are dropped into, and `match` the files")
+}
+
 fn folder_error(folder: &Path, cause: std::io::Error) -> Error {
     match cause.kind() {
         ErrorKind::NotFound => missing(Kind::Transient, folder, cause),
+        ErrorKind::NotADirectory => no_folder(folder).caused_by(cause),
         _ => file_error("listing the folder failed", folder, cause),
     }
 }

@@ -23,7 +23,7 @@ const FIRST_BYTES: usize = 64 << 10;
 const HEAD_BYTES: usize = 1024;
 /// How the message of a parked file's entry begins.
 pub const PARKED: &str = "the file was parked: ";
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Rows of one piece.
 pub struct Rows {
@@ -391,7 +391,7 @@ impl<R: Read + Seek> FileReader<R> {
 }
 
 /// What the file is when it is not text with separated values.
-fn foreign(head: &[u8]) -> Option<(&'static str, String)> {
+pub fn foreign(head: &[u8]) -> Option<(&'static str, String)> {
     let compressed = |name: &str| Some(("compressed", format!("the file is {name}; only plain files are read so far")));
     match head {
         [0x1f, 0x8b, ..] => compressed("gzip"),

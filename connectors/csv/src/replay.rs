@@ -1,23 +1,26 @@
 //! Reads a row again that was refused once, under today's configuration.
 
-use crate::config::CsvDropsConfig;
+use crate::config::{CsvDropsConfig, Header};
 use crate::decode;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
+use crate::scanner;
 use std::io::Cursor;
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
+use unbatch_api::quarantine::Edit;
 use unbatch_api::{
     Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, StopAfter,
 };
 
 /// The batch has the row in `rows`, or in `rejected` with what is still wrong. An entry of a parked file, or one whose
 /// bytes were cut, cannot be read; it is rejected again as it stands.
-pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry) -> Result<Batch> {
+pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
     let text = match &entry.raw {
         RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
         RawRow::Row(row) => text_of(config, row)?,
         _ => return Ok(batch_of(config, entry, None, Some(again(entry, None)))),
     };
+    let text = if edits.is_empty() { text } else { edited(config, &text, edits)? };
     let portion = Portion { rows: 1, bytes: PIECE_BYTES };
     let mut reader = FileReader::new(Cursor::new(text), Arc::new(config.clone()), StopAfter::default(), portion);
     match reader.step()? {
@@ -83,6 +86,7 @@ fn batch_of(
         origin: Origin { rows: origin, revision: entry.revision },
         source_time: None,
         rejected: rejected.into_iter().collect(),
+        replayed: vec![],
         advance: None,
     }
 }
@@ -95,10 +99,7 @@ fn text_of(config: &CsvDropsConfig, row: &serde_json::Value) -> Result<Vec<u8>> 
         );
     };
     let (delimiter, quote) = config.dialect.marks();
-    let quoted = |text: &str| {
-        let quote = char::from(quote).to_string();
-        format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2)))
-    };
+    let quoted = |text: &str| quoted(text, quote);
     let value = |value: &serde_json::Value| match value {
         serde_json::Value::Null => String::new(),
         serde_json::Value::String(text) => quoted(text),
@@ -106,11 +107,95 @@ fn text_of(config: &CsvDropsConfig, row: &serde_json::Value) -> Result<Vec<u8>> 
     };
     let joined = |cells: Vec<String>| cells.join(&char::from(delimiter).to_string());
     let mut text = String::new();
-    if config.dialect.header == crate::config::Header::Present {
+    if config.dialect.header == Header::Present {
         text.push_str(&joined(columns.keys().map(|k| quoted(k)).collect()));
         text.push('\n');
     }
     text.push_str(&joined(columns.values().map(value).collect()));
     text.push('\n');
     Ok(text.into_bytes())
+}
+
+fn quoted(text: &str, quote: u8) -> String {
+    let quote = char::from(quote).to_string();
+    format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2)))
+}
+
+/// The text with some cells of its row replaced. An edit behind the end of a row that is too short adds a field; it never
+/// fills a gap before it, so such a row stays too short until each missing field was given.
+fn edited(config: &CsvDropsConfig, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>> {
+    let (delimiter, quote) = config.dialect.marks();
+    let (header, row) = match config.dialect.header {
+        Header::Present => {
+            let (header, used) = record(text, (delimiter, quote))?;
+            (Some(header), used)
+        }
+        Header::None => (None, 0),
+    };
+    let (mut cells, _) = record(&text[row..], (delimiter, quote))?;
+    let names: Vec<String> = match &header {
+        Some(header) => header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned()).collect(),
+        None => (0..cells.len().max(config.columns.len())).map(|at| name_by_position(config, at)).collect(),
+    };
+    let mut at: Vec<(usize, &Edit)> = Vec::with_capacity(edits.len());
+    for edit in edits {
+        let place = names.iter().position(|name| *name == edit.column);
+        at.push((place.ok_or_else(|| unknown_column(&edit.column, &names))?, edit));
+    }
+    at.sort_by_key(|(place, _)| *place);
+    for (place, edit) in at {
+        let cell = Cell { raw: raw_cell(&edit.text, delimiter, quote), content: Vec::new() };
+        if place < cells.len() {
+            cells[place] = cell;
+        } else if place == cells.len() {
+            cells.push(cell);
+        }
+    }
+    let mut out = text[..row].to_vec();
+    out.extend(cells.iter().map(|cell| &cell.raw[..]).collect::<Vec<_>>().join(&delimiter));
+    out.push(b'\n');
+    Ok(out)
+}
+
+/// A field as it stands in the file, and what it means.
+struct Cell {
+    raw: Vec<u8>,
+    content: Vec<u8>,
+}
+
+/// The fields of the first record, and how many bytes it takes with its line break.
+fn record(text: &[u8], (delimiter, quote): (u8, u8)) -> Result<(Vec<Cell>, usize)> {
+    let mut block = scanner::Block::default();
+    let wanted = scanner::Wanted { width: None, records_max: 1, field_max: usize::MAX, at_end: true };
+    let scanned = scanner::scan(text, 1, scanner::Marks { delimiter, quote }, wanted, &mut block);
+    if block.records.is_empty() {
+        return Err(Error::misconfigured("changing a cell failed, the row has no fields that can be told apart")
+            .code("U0227")
+            .help("look at it with `unbatch quarantine show`; its quotes are broken. Correct it in the file and deliver that again"));
+    }
+    let mut scratch = Vec::new();
+    let cells = block.fields.iter().map(|field| {
+        let raw = &text[field.range()];
+        let raw = if field.is_quoted() { [&[quote], raw, &[quote]].concat() } else { raw.to_vec() };
+        Cell { raw, content: scanner::content(text, *field, quote, &mut scratch).to_vec() }
+    });
+    Ok((cells.collect(), scanned.used))
+}
+
+/// Quoted only where it must be: an unquoted empty field is NULL, and NULL words are words only without quotes.
+fn raw_cell(text: &str, delimiter: u8, quote: u8) -> Vec<u8> {
+    let special = |b: u8| b == delimiter || b == quote || b == b'\n' || b == b'\r';
+    if text.bytes().any(special) { quoted(text, quote).into_bytes() } else { text.as_bytes().to_vec() }
+}
+
+/// As undeclared columns of files without a header are called.
+fn name_by_position(config: &CsvDropsConfig, at: usize) -> String {
+    config.columns.get(at).map_or_else(|| format!("c{}", at + 1), |column| column.name.clone())
+}
+
+fn unknown_column(column: &str, names: &[String]) -> Error {
+    Error::misconfigured("changing a cell failed, the row has no such column")
+        .code("U0227")
+        .with("column", column)
+        .help(format!("its columns are {}", names.join(", ")))
 }

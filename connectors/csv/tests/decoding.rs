@@ -6,8 +6,9 @@ mod harness;
 
 use harness::Drops;
 use serde_json::{Value, json};
+use unbatch_api::quarantine::Edit;
 use unbatch_api::testkit::context::split;
-use unbatch_api::{Bound, RawRow, SourceConnector};
+use unbatch_api::{Batch, Bound, RawRow, SourceConnector};
 use unbatch_csv::CsvDrops;
 
 /// What a file of `text` gives under `columns` and `dialect`: rows without their place, and `line code` of refused ones.
@@ -168,13 +169,13 @@ async fn a_refused_row_is_kept_with_its_header_and_can_be_read_again() {
     let entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
     assert_eq!(entry.raw, RawRow::Bytes("text,id,more\n\"say \"\"x\"\"\",1x,\n".into()));
     assert_eq!((entry.origin.to_string(), entry.message.contains("1x")), ("a.csv:3".into(), false));
-    let again = CsvDrops::parse_raw(&drops.config(), &entry).unwrap();
+    let again = CsvDrops::parse_raw(&drops.config(), &entry, &[]).unwrap();
     again.check().unwrap();
     assert_eq!((again.rows.num_rows(), again.rejected.len()), (0, 1));
     assert_eq!(again.rejected[0].origin, entry.origin);
 
     let lenient = drops.with("columns", json!([{"name": "id", "type": "string"}, {"name": "text", "type": "string"}]));
-    let again = CsvDrops::parse_raw(&lenient.config(), &entry).unwrap();
+    let again = CsvDrops::parse_raw(&lenient.config(), &entry, &[]).unwrap();
     assert_eq!(unbatch_api::testkit::row_text(&again.rows, 0), "1x|say \"x\"|∅");
     assert_eq!(again.origin.rows.row(0), entry.origin);
 }
@@ -187,8 +188,36 @@ async fn a_row_that_a_step_refused_is_read_again_from_its_columns() {
     run.finish().await.unwrap();
     let mut entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
     entry.raw = RawRow::Row(json!({"text": "a \"b\", c", "id": 7}));
-    let again = CsvDrops::parse_raw(&drops.config(), &entry).unwrap();
+    let again = CsvDrops::parse_raw(&drops.config(), &entry, &[]).unwrap();
     assert_eq!(unbatch_api::testkit::row_text(&again.rows, 0), "7|a \"b\", c");
+}
+
+/// `--set COLUMN=TEXT`: as it would stand in the file, quoted where it must be.
+#[tokio::test]
+async fn cells_of_a_refused_row_are_changed_by_the_name_of_their_column() {
+    let drops = Drops::new()
+        .with("ready_when", json!({"stable_for": "1ms"}))
+        .with("columns", json!([{"name": "id", "type": "int32"}, {"name": "text", "type": "string"}]));
+    drops.deliver("a.csv", "text,\"the, id\",id\n\"say \"\"x\"\"\",u,1x\ny\n");
+    let mut run = drops.open(Bound::Once).await;
+    run.finish().await.unwrap();
+    let entries: Vec<_> = run.rejected.iter().map(|row| row.clone().into_entry(&split("drops", 0), 1)).collect();
+    let edit = |column: &str, text: &str| Edit { column: column.into(), text: text.into() };
+    let read = |at: usize, edits: &[Edit]| CsvDrops::parse_raw(&drops.config(), &entries[at], edits);
+    let row = |batch: Batch| unbatch_api::testkit::row_text(&batch.rows, 0);
+    assert_eq!(row(read(0, &[edit("id", "1")]).unwrap()), "1|say \"x\"|u");
+    assert_eq!(
+        row(read(0, &[edit("id", ""), edit("text", "a,\"b\nc"), edit("the, id", "v")]).unwrap()),
+        "∅|a,\"b\nc|v"
+    );
+    // a row that is too short gets the fields that are given, and stays too short until none is missing
+    let short = read(1, &[edit("the, id", "v")]).unwrap();
+    assert_eq!((short.rows.num_rows(), &*short.rejected[0].code), (0, "too_few_fields"));
+    assert_eq!(&*read(1, &[edit("id", "7")]).unwrap().rejected[0].code, "too_few_fields");
+    assert_eq!(row(read(1, &[edit("id", "7"), edit("the, id", "v")]).unwrap()), "7|y|v");
+    let error = read(0, &[edit("ident", "1")]).unwrap_err();
+    assert_eq!(error.code_text(), Some("U0227"), "{error:?}");
+    assert!(error.remedy().unwrap().contains("text, the, id, id"), "{error:?}");
 }
 
 #[tokio::test]
@@ -198,7 +227,7 @@ async fn an_entry_of_a_parked_file_stays_refused() {
     let mut run = drops.open(Bound::Once).await;
     run.finish().await.unwrap();
     let entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
-    let again = CsvDrops::parse_raw(&drops.config(), &entry).unwrap();
+    let again = CsvDrops::parse_raw(&drops.config(), &entry, &[]).unwrap();
     assert_eq!((again.rows.num_rows(), &*again.rejected[0].code), (0, "truncated_in_quotes"));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::naming::NameTemplate;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use unbatch_api::{Problem, Severity, StreamName, StreamSchema};
@@ -15,18 +15,18 @@ pub struct TopicConfig {
     /// Name of the topic. `{stream}`, `{schema}`, `{table}` and `{topic}` stand for parts of the stream's name, so that each
     /// stream gets a topic of its own: `shop.{schema}.{table}`.
     pub name: String,
-    /// Key columns: a list for all streams, or a list for each stream. Without it the source's own key; with an empty list
-    /// records have no key.
+    /// Key columns: a list for all streams, or a list for each stream. Without it the source's own key, of which CSV files
+    /// have none; with an empty list records have no key.
     #[serde(default)]
     pub key: Option<Key>,
-    /// Partitions of a topic that is made, 6 when it is not given; of one that exists, the number it must have. Giving the new
+    /// Partitions of a topic that is made, by default 6; of one that exists, the number it must have. Giving the new
     /// number after somebody added partitions confirms that keys may move.
     #[serde(default)]
     pub partitions: Option<u32>,
     /// Copies of a topic that is made. Default: 3, or as many as there are brokers.
     #[serde(default)]
     pub replication: Option<u32>,
-    /// Settings of a topic that is made, such as `retention.ms`.
+    /// Settings of a topic that is made, such as `retention.ms`. Default: the broker's.
     #[serde(default)]
     pub config: BTreeMap<String, PropertyValue>,
     /// How keys and values are written.
@@ -59,9 +59,10 @@ pub enum Key {
     ByStream(BTreeMap<String, Vec<String>>),
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
+    /// JSON: a row is one object.
     #[default]
     Json,
     /// JSON with its schema, as Connect's JsonConverter writes it. Not built in yet.
@@ -70,7 +71,7 @@ pub enum Format {
     Avro,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Envelope {
     /// The row as one object; a delete is a tombstone.
@@ -80,7 +81,7 @@ pub enum Envelope {
     Debezium,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderSet {
     /// `u`, and `meta`: a JSON object with `op`, `origin`, `schema`, and where they apply `src_ts`, `tx`, `unchanged`.
@@ -90,18 +91,23 @@ pub enum HeaderSet {
     Minimal,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
+    /// Not at all.
     None,
+    /// gzip: small, slow to write.
     Gzip,
+    /// Snappy: fast, less small.
     Snappy,
+    /// LZ4: fast, less small.
     #[default]
     Lz4,
+    /// Zstandard: small, fairly fast.
     Zstd,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Truncates {
     /// Stop the pipeline and say so.

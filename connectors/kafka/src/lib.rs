@@ -12,6 +12,7 @@ mod epoch;
 mod fence;
 mod headers;
 mod naming;
+mod overtaken;
 mod quarantine;
 mod record;
 mod sink;

@@ -144,6 +144,15 @@ impl TopicQuarantine {
 
 #[async_trait]
 impl QuarantineReader for TopicQuarantine {
+    async fn catch_up(&mut self) -> Result<()> {
+        let (admin, topic) = (self.admin.clone(), self.topic.clone());
+        let settled = blocking(move || match admin.topic(&topic)? {
+            Some(_) => admin.wait_settled(&topic, 0, READ).map(|_| ()),
+            None => Ok(()),
+        });
+        settled.await.map_err(|e: Error| e.with("topic", &self.topic))
+    }
+
     async fn list(&mut self, filter: &QuarantineFilter, after: Option<&str>, limit: usize) -> Result<QuarantinePage> {
         let from = match after.map(str::parse::<i64>) {
             None => 0,
@@ -208,7 +217,8 @@ fn read_page(
             return ControlFlow::Continue(());
         }
         match QuarantineEntry::from_json(value) {
-            Ok(entry) if is_wanted(&entry) => {
+            Ok(mut entry) if is_wanted(&entry) => {
+                entry.refused_at = entry.refused_at.or(record.timestamp_ms);
                 // One more than asked for shows that there is a next page.
                 if page.entries.len() == limit {
                     page.next = last.map(|offset: i64| offset.to_string());

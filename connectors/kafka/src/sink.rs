@@ -13,8 +13,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unbatch_api::{
-    Advance, Batch, BoxFuture, Error, Receipt, RejectedRow, Result, SchemaId, Sink, SinkContext, StreamName,
-    async_trait,
+    Advance, Batch, BoxFuture, Error, QuarantineEntry, Receipt, RejectedRow, Result, SchemaId, Sink, SinkContext,
+    StreamName, async_trait,
 };
 use unbatch_kafka_client::{Cluster, InternalTopics};
 
@@ -191,16 +191,23 @@ impl TopicSink {
         })
     }
 
-    fn rejected(&mut self, rows: Vec<RejectedRow>, revision: u64) -> Result<Vec<Extra>> {
-        self.receipt.rejected += rows.len() as u64;
-        let entry = |row: RejectedRow| {
-            let entry = row.into_entry(&self.cx.place.split, revision);
+    /// Marks first: a row that went through and is refused again by this very sink waits again.
+    fn entries(
+        &mut self,
+        replayed: Vec<QuarantineEntry>,
+        rejected: Vec<RejectedRow>,
+        revision: u64,
+    ) -> Result<Vec<Extra>> {
+        self.receipt.rejected += rejected.len() as u64;
+        let split = &self.cx.place.split;
+        let rejected = rejected.into_iter().map(|row| row.into_entry(split, revision));
+        let record = |entry: QuarantineEntry| {
             let (topic, key) = (self.quarantine.clone(), entry.id.clone());
             let value = quarantine::entry_value(entry, self.quarantine_bytes_max)
                 .map_err(|e| e.with("topic", &*self.quarantine))?;
             Ok(Extra { topic, key, value })
         };
-        rows.into_iter().map(entry).collect()
+        replayed.into_iter().chain(rejected).map(record).collect()
     }
 
     async fn account_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
@@ -238,6 +245,7 @@ impl Sink for TopicSink {
             self.truncated(&batch.stream)?;
         }
         let mut rejected = std::mem::take(&mut batch.rejected);
+        let replayed = std::mem::take(&mut batch.replayed);
         let (mut chunk, mut schema) = (None, None);
         if batch.rows.num_rows() > 0 {
             let plan = self.plan_of(&batch).await?;
@@ -252,13 +260,13 @@ impl Sink for TopicSink {
             rejected.extend(encoded.rejected);
             chunk = Some(encoded.chunk);
         }
-        if chunk.is_none() && rejected.is_empty() {
+        if chunk.is_none() && rejected.is_empty() && replayed.is_empty() {
             return Ok(());
         }
-        let rejected = self.rejected(rejected, batch.origin.revision)?;
-        let bytes = chunk.as_ref().map_or(0, Chunk::memory) + rejected.iter().map(|r| r.value.len()).sum::<usize>();
+        let entries = self.entries(replayed, rejected, batch.origin.revision)?;
+        let bytes = chunk.as_ref().map_or(0, Chunk::memory) + entries.iter().map(|r| r.value.len()).sum::<usize>();
         let memory = self.account_for(bytes).await?;
-        self.send(Command::Rows(Rows { chunk, schema, rejected, memory, bytes }))
+        self.send(Command::Rows(Rows { chunk, schema, entries, memory, bytes }))
     }
 
     fn seal(&mut self, advance: Advance) -> BoxFuture<'static, Result<Receipt>> {

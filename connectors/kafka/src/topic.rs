@@ -3,13 +3,14 @@
 use crate::check;
 use crate::config::TopicConfig;
 use crate::fence::{FencedSplit, blocking};
+use crate::overtaken;
 use crate::quarantine::TopicQuarantine;
 use std::sync::Arc;
 use std::time::Duration;
 use unbatch_api::quarantine::QuarantineReader;
 use unbatch_api::{
-    CheckContext, CommitPolicy, Delivery, Facts, Fenced, Finding, Problem, Result, Rewrite, SinkConnector, SinkContext,
-    Stored, StreamName, StreamSchema, async_trait,
+    Batch, CheckContext, CommitPolicy, Delivery, Facts, Fenced, Finding, Problem, Result, Rewrite, SinkConnector,
+    SinkContext, Stored, StreamName, StreamSchema, async_trait,
 };
 
 /// Rows become records of Kafka topics, exactly once for readers that ask for `read_committed`.
@@ -55,6 +56,14 @@ impl SinkConnector for Topic {
 
     async fn rewrite(config: Arc<TopicConfig>, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         blocking(move || FencedSplit::fence(config, cx)?.rewrite(to)).await
+    }
+
+    async fn overtaken(
+        config: Arc<TopicConfig>,
+        cx: CheckContext,
+        rows: Vec<(Batch, i64)>,
+    ) -> Result<Option<Vec<bool>>> {
+        blocking(move || overtaken::overtaken(&config, &cx, &rows)).await
     }
 
     async fn quarantine(_: Arc<TopicConfig>, cx: CheckContext) -> Result<Box<dyn QuarantineReader>> {

@@ -43,7 +43,7 @@ pub(crate) struct Rows {
     pub chunk: Option<Chunk>,
     /// Schema records first, quarantine entries after the rows.
     pub schema: Option<Extra>,
-    pub rejected: Vec<Extra>,
+    pub entries: Vec<Extra>,
     /// Gives the batch's memory back when it is dropped.
     #[expect(dead_code, reason = "held, not read")]
     pub memory: OwnedSemaphorePermit,
@@ -254,7 +254,7 @@ impl Writer {
         if let Some(chunk) = &rows.chunk {
             self.transactions.produce(chunk, || failpoint::hit("topic.mid_produce"))?;
         }
-        for extra in &rows.rejected {
+        for extra in &rows.entries {
             self.transactions.produce_one(&extra.topic, 0, &extra.key, Some(&extra.value))?;
         }
         Ok(())

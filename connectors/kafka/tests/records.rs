@@ -200,7 +200,7 @@ async fn rows_that_cannot_be_records_go_to_quarantine_and_count() {
     let page = quarantine.list(&QuarantineFilter::default(), None, 1).await.unwrap();
     let next = quarantine.list(&QuarantineFilter::default(), page.next.as_deref(), 10).await.unwrap();
     assert_eq!((page.entries.len(), next.entries.len(), next.next), (1, 1, None));
-    let filter = QuarantineFilter { code: Some("bad_row".into()), ids: None };
+    let filter = QuarantineFilter { code: Some("bad_row".into()), ..QuarantineFilter::default() };
     assert_eq!(quarantine.list(&filter, None, 10).await.unwrap().entries.len(), 1);
 }
 

@@ -13,6 +13,12 @@ pub const CODES: &[CodeEntry] = &[
         "Make it, or mend `folder`. A relative one starts at the folder of the pipeline file.",
     ),
     (
+        "U0802",
+        "a journal line has no columns to set",
+        "`quarantine replay --set` names a column; a line of a journal is one JSON document.",
+        "Mend the till's journal, or the configuration, and replay without --set.",
+    ),
+    (
         "bad_line",
         "neither a sold item nor a Z report",
         "A line of a journal is not JSON, or a field is missing or of the wrong kind.",

@@ -6,6 +6,7 @@ use crate::source::{TillRollsSource, parse_position, stream};
 use async_trait::async_trait;
 use std::sync::Arc;
 use unbatch_api::origin::OriginColumns;
+use unbatch_api::quarantine::Edit;
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, Error, Finding, Jump, Ops, Origin, PartView, Problem, QuarantineEntry, RawRow,
     RejectedRow, Result, RowOrigin, Severity, Source, SourceConnector, SourceContext, StreamName, StreamSchema,
@@ -61,7 +62,14 @@ impl SourceConnector for TillRolls {
         Ok(Box::new(TillRollsSource::open(folder, config.poll.0, cx).await?))
     }
 
-    fn parse_raw(_: &Self::Config, entry: &QuarantineEntry) -> Result<Batch> {
+    fn parse_raw(_: &Self::Config, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
+        if !edits.is_empty() {
+            return Err(Error::misconfigured(
+                "changing a cell of a journal line failed, its lines have no columns by name",
+            )
+            .code("U0802")
+            .help("mend the till's journal format, then replay without --set"));
+        }
         let (RawRow::Bytes(line), RowOrigin::File { file, line: number, byte, .. }) = (&entry.raw, &entry.origin)
         else {
             return Err(Error::misconfigured("reading a line again failed, not all of it was kept"));
@@ -99,6 +107,7 @@ impl SourceConnector for TillRolls {
             origin: Origin { rows: rows_origin, revision: entry.revision },
             source_time: Some(sold_at),
             rejected,
+            replayed: vec![],
             advance: None,
         })
     }

@@ -239,6 +239,7 @@ impl TillRollsSource {
             },
             source_time: Some(sold_at),
             rejected,
+            replayed: vec![],
             advance: None,
         };
         self.uncut_rows += batch.rows_read();

@@ -50,6 +50,7 @@ pub fn source_context(place: CheckContext, resume: Checkpoint, committed: Commit
         stop_after: StopAfter::default(),
         revision: 1,
         generation: 1,
+        looks_only: false,
     }
 }
 

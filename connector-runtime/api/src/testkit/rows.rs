@@ -95,6 +95,7 @@ impl RowBatch {
             origin: Origin { rows: OriginColumns::Sequence { name, numbers }, revision: self.revision },
             source_time: None,
             rejected,
+            replayed: Vec::new(),
             advance: self.advance,
         }
     }
@@ -148,6 +149,7 @@ pub fn table(stream: &str, columns: &str, key: &[&str], rows: &[&[Option<&str>]]
         origin: Origin { rows: OriginColumns::Sequence { name: stream.into(), numbers }, revision: 1 },
         source_time: None,
         rejected: vec![],
+        replayed: vec![],
         advance: None,
     }
 }

@@ -194,6 +194,7 @@ async fn a_sink_that_breaks_a_promise_is_caught() {
         (SinkSabotage::NoOwnershipCheck, "a fenced writer cannot commit"),
         (SinkSabotage::PlainReadAsCheck, "a fence while an epoch is in flight leaves it whole or absent"),
         (SinkSabotage::OwnerBeforeAdmit, "a first open finds nothing"),
+        (SinkSabotage::MarksApart, "a mark that an entry was replayed goes with its epoch"),
     ];
     for (sabotage, check) in cases {
         let caught = sink_suite(&Stores { sabotage: Some(sabotage) }).await;

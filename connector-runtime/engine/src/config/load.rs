@@ -4,7 +4,7 @@
 use super::canonical;
 use super::check::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::pipeline_file::{Commit, PipelineFile, Replaces, pipeline_schema};
+use super::pipeline_file::{Commit, PipelineFile, Replaces, schema_to_check};
 use super::problem::to_diagnostic;
 use super::read::{deserialize, read_file};
 use super::source_text::SourceText;
@@ -56,7 +56,7 @@ pub struct OnError {
 /// Loads files, and `*.yaml` of folders (not of folders in them).
 pub fn load(paths: &[PathBuf], registry: &Registry) -> (Vec<PipelineSpec>, Diagnostics) {
     let mut found = Diagnostics::default();
-    let schema = pipeline_schema(registry);
+    let schema = schema_to_check(registry);
     let mut specs: Vec<PipelineSpec> = Vec::new();
     let mut places: BTreeMap<PipelineName, String> = BTreeMap::new();
     for file in files(paths, &mut found) {
@@ -84,7 +84,7 @@ pub fn load(paths: &[PathBuf], registry: &Registry) -> (Vec<PipelineSpec>, Diagn
 /// Loads one pipeline from a text, as the HTTP API and `init` have it. `file` is what messages call it.
 pub fn load_text(file: &Path, text: &str, registry: &Registry) -> (Option<PipelineSpec>, Diagnostics) {
     let source = Arc::new(SourceText::new(file, text));
-    let loaded = load_source(&source, registry, &pipeline_schema(registry));
+    let loaded = load_source(&source, registry, &schema_to_check(registry));
     (loaded.spec.map(|(spec, _)| spec), loaded.found)
 }
 

@@ -32,7 +32,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use load::{OnError, PipelineSpec, RUNTIME_FILE, load, load_text};
 pub use pipeline_file::{Replaces, pipeline_schema};
 pub use problem::{place, to_diagnostic};
-pub use read::{parse_file, read};
+pub use read::{parse_file, read, schema_of};
 pub use scalar::{Meaning, Scalar};
 pub use secrets::FileResolver;
 pub use source_text::{SourceText, Span};

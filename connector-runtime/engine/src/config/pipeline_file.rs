@@ -1,11 +1,11 @@
 //! The pipeline file: one source, steps, one sink, and how they are run. Its JSON Schema is what editors complete from and
 //! what the checker checks against, so that the two cannot differ.
 
-use super::read::generator;
+use super::read::{generator, one_line};
 use crate::registry::Registry;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use unbatch_api::config::{Period, Size};
@@ -23,31 +23,31 @@ pub(crate) struct PipelineFile {
     _version: Version,
     /// Name of the pipeline, equal to the name of its file.
     pub pipeline: Name,
-    /// Earlier name of this pipeline, whose state it goes on with.
+    /// Earlier name of this pipeline, whose state it goes on with. Without it the pipeline goes on with its own.
     #[serde(default)]
     pub formerly: Option<Name>,
-    /// The batch job that this pipeline takes the place of.
+    /// The batch job that this pipeline takes the place of. Optional, for people: it changes nothing.
     #[serde(default)]
     pub replaces: Option<Replaces>,
     /// Where rows come from: one connector.
     #[serde(rename = "source")]
     _source: Part,
-    /// What is done to each row on the way, in this order.
+    /// What is done to each row on the way, in this order. Default: nothing.
     #[serde(default, rename = "steps")]
     _steps: Vec<Part>,
     /// Where rows go to: one connector.
     #[serde(rename = "sink")]
     _sink: Part,
-    /// When rows become visible at the sink; whichever comes first.
+    /// When rows become visible at the sink; whichever comes first. Default: as the sink wants it.
     #[serde(default)]
     pub commit: Option<Commit>,
-    /// What happens to rows that cannot be taken.
+    /// What happens to rows that cannot be taken. Default: each goes to quarantine, and none is too many.
     #[serde(default)]
     pub on_error: Option<OnErrorPart>,
-    /// What is asked of the sink.
+    /// What is asked of the sink; a pipeline that asks for more than the sink can promise is refused.
     #[serde(default)]
     pub delivery: DeliveryAsked,
-    /// What the pipeline is measured against.
+    /// What the pipeline is measured against. Default: nothing.
     #[serde(default)]
     pub slo: Option<Slo>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct PipelineFile {
 pub struct Replaces {
     /// Name of the job.
     pub job: String,
-    /// When it ran, as in its crontab.
+    /// When it ran, as in its crontab. Optional.
     #[serde(default)]
     pub schedule: Option<String>,
 }
@@ -66,14 +66,14 @@ pub struct Replaces {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Commit {
-    /// Longest time that rows wait for their commit.
+    /// Longest time that rows wait for their commit. The default is the sink's: 1s for `topic`.
     #[serde(default)]
     pub every: Option<Period>,
-    /// Most rows in one commit.
+    /// Most rows in one commit. The default is the sink's: 10000 for `topic`.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub rows: Option<u64>,
-    /// Most bytes in one commit.
+    /// Most bytes in one commit. The default is the sink's: 16MiB for `topic`.
     #[serde(default)]
     pub bytes: Option<Size>,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Commit {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OnErrorPart {
-    /// Where rejected rows are kept, with reason and origin.
+    /// Where rejected rows are kept, with reason and origin. By default under a name that follows from the pipeline's.
     #[serde(default)]
     pub quarantine: Option<QuarantinePart>,
 }
@@ -93,7 +93,7 @@ pub(crate) struct QuarantinePart {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub name: Option<String>,
-    /// How many rejected rows are too many, for each file or each hour.
+    /// How many rejected rows are too many, for each file or each hour. Without it no number is.
     #[serde(default)]
     pub stop_after: Option<StopAfterPart>,
 }
@@ -101,16 +101,17 @@ pub(crate) struct QuarantinePart {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopAfterPart {
-    /// More rejected rows than this stop the file or the pipeline.
+    /// More rejected rows than this stop the file or the pipeline. Without it any number may be rejected.
     #[serde(default)]
     pub count: Option<u64>,
-    /// A larger share than this, in percent of the rows read, does; judged after 1,000 rows.
+    /// A larger share than this, in percent of the rows read, stops the file or the pipeline; judged after 1,000 rows. Without
+    /// it any share may be rejected.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub percent: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DeliveryAsked {
     /// No row is lost and none is visible twice.
@@ -202,16 +203,29 @@ impl JsonSchema for Name {
     }
 }
 
-/// JSON Schema of pipeline files with the connectors of this binary.
+/// JSON Schema of pipeline files with the connectors of this binary, for editors.
 pub fn pipeline_schema(registry: &Registry) -> Value {
+    let mut schema = schema_to_check(registry);
+    // a choice of nothing says to the checker what is missing, but is no valid schema: editors would refuse all of it
+    if registry.step_names().is_empty()
+        && let Some(steps) = schema["properties"]["steps"].as_object_mut()
+    {
+        steps.remove("items");
+        steps.insert("maxItems".to_owned(), json!(0));
+    }
+    schema
+}
+
+/// The same, as the checker reads it.
+pub(crate) fn schema_to_check(registry: &Registry) -> Value {
     let mut generator = generator();
     let mut root = generator.root_schema_for::<PipelineFile>().to_value();
     let sources = registry.source_names().into_iter().filter_map(|name| registry.source_factory(name));
-    let sources: Vec<Value> = sources.map(|f| keyed(f.name(), f.schema(&mut generator))).collect();
+    let sources: Vec<Value> = sources.map(|f| connector(f.name(), |g| f.schema(g), &mut generator)).collect();
     let sinks = registry.sink_names().into_iter().filter_map(|name| registry.sink_factory(name));
-    let sinks: Vec<Value> = sinks.map(|f| keyed(f.name(), f.schema(&mut generator))).collect();
+    let sinks: Vec<Value> = sinks.map(|f| connector(f.name(), |g| f.schema(g), &mut generator)).collect();
     let steps = registry.step_names().into_iter().filter_map(|name| registry.step_factory(name));
-    let steps: Vec<Value> = steps.map(|f| keyed(f.name(), f.schema(&mut generator))).collect();
+    let steps: Vec<Value> = steps.map(|f| connector(f.name(), |g| f.schema(g), &mut generator)).collect();
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         replace(properties, "source", "oneOf", json!(sources));
         replace(properties, "sink", "oneOf", json!(sinks));
@@ -222,7 +236,13 @@ pub fn pipeline_schema(registry: &Registry) -> Value {
     root
 }
 
-fn keyed(name: &str, content: Schema) -> Value {
+/// The connector under its name. Its own words stand beside the reference too, where editors look for them.
+fn connector(name: &str, schema: impl Fn(&mut SchemaGenerator) -> Schema, generator: &mut SchemaGenerator) -> Value {
+    let mut content = schema(generator).to_value();
+    let definition = content["$ref"].as_str().and_then(|r| generator.definitions().get(r.rsplit('/').next()?));
+    if let Some(description) = definition.and_then(|d| d.get("description")?.as_str()) {
+        content["description"] = json!(one_line(description));
+    }
     json!({"type": "object", "properties": {name: content}, "required": [name], "additionalProperties": false})
 }
 

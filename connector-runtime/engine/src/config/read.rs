@@ -6,7 +6,8 @@ use super::scalar::Meaning;
 use super::source_text::{SourceText, Span};
 use super::yaml::{self, BYTES_MAX, Key, Node, Value};
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 use std::fmt;
@@ -31,9 +32,27 @@ pub fn read<T: DeserializeOwned + JsonSchema>(source: &Arc<SourceText>, node: &N
     if found.is_empty() { deserialize(source, node).map_err(|d| Diagnostics::from(*d)) } else { Err(found.into()) }
 }
 
+/// JSON Schema of a configuration type, for editors.
+pub fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    generator().into_root_schema_for::<T>().to_value()
+}
+
 /// Schemas as editors and the checker read them.
 pub(crate) fn generator() -> SchemaGenerator {
-    SchemaSettings::draft2020_12().for_deserialize().into_generator()
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    settings.with_transform(RecursiveTransform(join_lines)).into_generator()
+}
+
+/// Doc comments are broken where the source file's lines end; editors would break them there too.
+fn join_lines(schema: &mut Schema) {
+    if let Some(serde_json::Value::String(text)) = schema.get_mut("description") {
+        *text = one_line(text);
+    }
+}
+
+/// Paragraphs stay apart.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split("\n\n").map(|p| p.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The text of a file, bounded.

@@ -46,7 +46,8 @@ pub(super) fn one(d: &Diagnostic, style: Style) -> String {
     };
     let (word, color) = match d.severity {
         Severity::Error => ("error", "1;31"),
-        Severity::Warning => ("warning", "1;33"),
+        // yellow and cyan cannot be read on a light background
+        Severity::Warning => ("warning", "1;35"),
     };
     let mut out = format!("{}: {}\n", paint(color, format!("{word}[{}]", d.code)), visible(&d.message));
     let file = visible(&d.file.display().to_string());
@@ -55,7 +56,7 @@ pub(super) fn one(d: &Diagnostic, style: Style) -> String {
             let number = span.line.to_string();
             let pad = " ".repeat(number.len());
             let place = format!("{file}:{}:{}", span.line, span.column);
-            let _ = writeln!(out, "{pad} {}[{}]", strokes.corner, paint("36", place));
+            let _ = writeln!(out, "{pad} {}[{}]", strokes.corner, paint("1", place));
             let marked = marked_line(text, span, strokes);
             let _ = writeln!(out, "{number} {} {}", strokes.bar, marked.line);
             let label = d.label.as_deref().map(visible);
@@ -64,7 +65,7 @@ pub(super) fn one(d: &Diagnostic, style: Style) -> String {
             }
         }
         _ => {
-            let _ = writeln!(out, "   {}[{}]", strokes.corner, paint("36", file));
+            let _ = writeln!(out, "   {}[{}]", strokes.corner, paint("1", file));
         }
     }
     if !d.help.is_empty() && d.label.as_deref() != Some(&d.help) {

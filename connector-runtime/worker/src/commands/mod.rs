@@ -1,14 +1,20 @@
 //! The commands, each in a file of its own.
 
+pub(crate) mod completions;
 mod connectors;
 mod explain;
+mod init;
 mod offsets;
+mod preview;
 mod quarantine;
+mod replay;
 mod run;
 mod schema;
 mod status;
+mod top;
 mod topics;
 mod validate;
+mod validate_report;
 mod version;
 
 use crate::answer::Answer;
@@ -36,15 +42,19 @@ pub(crate) struct Context {
 pub(crate) fn dispatch(command: Command, cx: &Context) -> Outcome<Answer> {
     match command {
         Command::Demo(args) => crate::demo::play(&args, cx),
+        Command::Init(args) => init::init(&args, cx),
         Command::Run(args) => run::run(&args, cx),
         Command::Validate(args) => validate::validate(&args, cx),
+        Command::Preview(args) => preview::preview(&args, cx),
         Command::Topics(command) => topics::topics(&command, cx),
         Command::Quarantine(command) => quarantine::quarantine(&command, cx),
         Command::Offsets(command) => offsets::offsets(&command, cx),
         Command::Status(args) => status::status(&args, cx),
+        Command::Top(args) => top::top(&args, cx),
         Command::Connectors(args) => connectors::connectors(&args, cx),
         Command::Schema(args) => Ok(schema::schema(&args, cx)),
         Command::Explain(args) => explain::explain(&args, cx),
+        Command::Completions(args) => completions::completions(&args),
         Command::Version => Ok(version::version()),
     }
 }

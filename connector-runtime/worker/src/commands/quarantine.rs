@@ -8,36 +8,41 @@ use crate::failure::Outcome;
 use crate::pipeline_files::find_one;
 use crate::tables::{Align, table};
 use crate::terminal::{Output, Style, Terminal};
+use chrono::SecondsFormat::Millis;
 use serde_json::{Value, json};
-use unbatch_api::figures::bytes;
+use std::collections::BTreeMap;
+use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::quarantine::QuarantineFilter;
 use unbatch_api::{QuarantineEntry, RawRow, RowOrigin, SplitId};
 use unbatch_engine::run::check_context;
 
 /// Entries that are asked for at once.
 const PAGE: usize = 500;
-/// Characters of an id that a table shows; `show` takes any beginning.
-const ID_SHOWN: usize = 8;
+/// Characters of an id that a table shows; commands take any beginning.
+pub(super) const ID_SHOWN: usize = 8;
 
 pub(crate) fn quarantine(command: &Quarantine, cx: &Context) -> Outcome<Answer> {
     match command {
         Quarantine::List { pipeline, code, limit, exit_code } => {
-            let filter = QuarantineFilter { code: code.clone(), ids: None };
+            let filter = QuarantineFilter { code: code.clone(), ids: None, with_replayed: false };
             let found = entries(pipeline, &filter, *limit, cx)?;
             let text = list_text(&found, &cx.terminal);
-            let result = json!({"pipeline": pipeline.name, "entries": listed(&found.entries), "more": found.is_more});
+            let result = json!({"pipeline": pipeline.name, "entries": listed(&found.entries), "codes": counts(&found.entries),
+                                "more": found.is_more});
             let answer = Answer::new(text, result);
             let is_found = *exit_code && !found.entries.is_empty();
             Ok(if is_found { answer.exit(Exit::Found) } else { answer })
         }
         Quarantine::Show { pipeline, ids, code, limit } => {
             let ids = if ids.is_empty() { None } else { Some(ids.clone()) };
-            let found = entries(pipeline, &QuarantineFilter { code: code.clone(), ids }, *limit, cx)?;
+            let found =
+                entries(pipeline, &QuarantineFilter { code: code.clone(), ids, with_replayed: false }, *limit, cx)?;
             let text: String = found.entries.iter().map(|e| shown(e, &cx.terminal)).collect();
             let text = if text.is_empty() { "no such rows in quarantine\n".to_owned() } else { text };
             let entries: Vec<Value> = found.entries.iter().map(QuarantineEntry::to_json).collect();
             Ok(Answer::new(text, json!({"pipeline": pipeline.name, "entries": entries, "more": found.is_more})))
         }
+        Quarantine::Replay(args) => super::replay::replay(args, cx),
     }
 }
 
@@ -86,22 +91,45 @@ fn list_text(found: &Found, terminal: &Terminal) -> String {
     if found.entries.is_empty() {
         return "nothing in quarantine\n".to_owned();
     }
-    let rows = found.entries.iter().map(|e| {
+    // together what was refused for the same reason, oldest first
+    let mut entries: Vec<&QuarantineEntry> = found.entries.iter().collect();
+    entries.sort_by(|a, b| a.code.cmp(&b.code));
+    let rows = entries.iter().map(|e| {
         let id: String = e.id.chars().take(ID_SHOWN).collect();
         vec![id, e.code.clone(), e.origin.to_string(), stage(e), e.message.clone()]
     });
     let mut text = table(&COLUMNS, rows, terminal);
+    let counts = counts(&found.entries);
+    if counts.len() > 1 {
+        let counts: Vec<String> = counts.iter().map(|(code, count)| format!("{code} {}", grouped(*count))).collect();
+        text.push_str(&format!("{}; `unbatch explain CODE` says more\n", counts.join(", ")));
+    }
     if found.is_more {
         text.push_str("and more; raise --limit\n");
     }
     text
 }
 
+/// Entries by their reason.
+fn counts(entries: &[QuarantineEntry]) -> BTreeMap<&str, u64> {
+    let mut counts = BTreeMap::new();
+    for entry in entries {
+        *counts.entry(entry.code.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// Milliseconds since 1970 as UTC.
+fn utc(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms).map_or_else(String::new, |time| time.to_rfc3339_opts(Millis, true))
+}
+
 /// Everything but the content of the rows.
 fn listed(entries: &[QuarantineEntry]) -> Vec<Value> {
     let one = |e: &QuarantineEntry| {
         json!({"id": e.id, "code": e.code, "message": e.message, "stage": e.stage, "stream": e.stream,
-               "origin": e.origin, "place": e.origin.to_string(), "revision": e.revision})
+               "origin": e.origin, "place": e.origin.to_string(), "revision": e.revision,
+               "refused_at": e.refused_at.map(utc)})
     };
     entries.iter().map(one).collect()
 }
@@ -112,6 +140,7 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
         RowOrigin::File { byte, .. } => format!(", byte {byte}"),
         _ => String::new(),
     };
+    let when = entry.refused_at.map(|ms| format!(" at {}", utc(ms))).unwrap_or_default();
     let raw = match &entry.raw {
         RawRow::Bytes(bytes) => visible(bytes),
         RawRow::Cut { head, length, sha256 } => {
@@ -120,7 +149,7 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
         RawRow::Row(row) => row.to_string(),
     };
     format!(
-        "{} {} at {}{byte}\n  {}\n  refused by the {}, revision {}, stream {}\n  {raw}\n\n",
+        "{} {} at {}{byte}\n  {}\n  refused by the {}{when}, revision {}, stream {}\n  {raw}\n\n",
         bold(&entry.id),
         bold(&entry.code),
         entry.origin,
@@ -169,6 +198,16 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("12O") && !listed(&found.entries)[0].to_string().contains("12O"), "{text}");
+    }
+
+    #[test]
+    fn rows_refused_for_the_same_reason_stand_together_and_are_counted() {
+        let other = QuarantineEntry { code: "a_code".into(), ..entry() };
+        let found = Found { entries: vec![entry(), other, entry()], is_more: false };
+        let text = list_text(&found, &Terminal::detect(true));
+        assert!(text.contains("a_code 1, bad_int32 2;"), "{text}");
+        let first = text.lines().nth(1).unwrap();
+        assert!(first.contains("a_code"), "{text}");
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn announce(args: &Run, specs: &[PipelineSpec], served: Option<&Served>, server:
 async fn set_out(specs: Vec<PipelineSpec>, scene: Scene, board: &StatusBoard) -> Result<(Crew, Signals), Error> {
     let mut signals = Signals::listen()?;
     tokio::select! {
-        running = start(specs, scene, board.clone()) => Ok((Crew::new(running), signals)),
+        running = start(specs.clone(), scene, board.clone()) => Ok((Crew::new(running, specs), signals)),
         name = signals.next() => Err(stopped_early(name)),
     }
 }
@@ -217,8 +217,12 @@ impl Shift<'_> {
             self.tell_errors(&mut ended);
         }
         let name = ended.pipeline.clone();
+        let falls_back = self.crew.fall_back(&ended).await;
         self.ends.add(ended, self.started.elapsed());
-        if self.crew.succeed(&name).await {
+        if falls_back {
+            self.tell(Style::Magenta, Glyph::Warning, &format!("{name} goes on as it was before the edit"));
+        }
+        if falls_back || self.crew.succeed(&name).await {
             self.ends.forget(name.as_str());
         }
         self.forget_gone();
@@ -232,6 +236,11 @@ impl Shift<'_> {
             self.ends.forget(name.as_str());
             self.board.remove(&name);
         }
+    }
+
+    fn tell(&self, style: Style, glyph: Glyph, text: &str) {
+        let terminal = &self.cx.terminal;
+        terminal.say(&format!("{} {text}", terminal.paint(Output::Progress, style, terminal.glyph(glyph))));
     }
 
     fn tell_errors(&self, ended: &mut Ended) {
@@ -269,10 +278,12 @@ impl Shift<'_> {
             let terminal = &self.cx.terminal;
             match edit {
                 Edit::Good { spec, what } => {
-                    let good = terminal.paint(Output::Progress, Style::Green, terminal.glyph(Glyph::Good));
-                    terminal.say(&format!("{good} {}: restarting: {what}", spec.name));
+                    self.tell(Style::Green, Glyph::Good, &format!("{}: {what}", spec.name));
                     self.gone.remove(&spec.name);
                     self.crew.replace(*spec).await;
+                }
+                Edit::Mended(name) => {
+                    self.tell(Style::Green, Glyph::Good, &format!("{name}: right again, and as it runs"));
                 }
                 Edit::Bad { found, keeps } => {
                     let kept = keeps.map_or("it is not started".to_owned(), |name| format!("{name} goes on as it was"));
@@ -283,9 +294,14 @@ impl Shift<'_> {
                     self.crew.stop_pipeline(&name);
                     self.gone.insert(name);
                 }
-                Edit::Runtime(file) => {
-                    terminal.say(&format!("{} changed: it takes effect at the next start", file.display()));
-                }
+                Edit::Runtime(file) => match setup(&self.cx.globals) {
+                    Ok(_) => terminal.say(&format!("{} changed: it takes effect at the next start", file.display())),
+                    Err(found) => terminal.say(&format!(
+                        "{}{} changed: this run goes on as it was, the next start would be refused",
+                        render_diagnostics(&found, terminal),
+                        file.display()
+                    )),
+                },
             }
         }
         self.forget_gone();

@@ -4,9 +4,8 @@ use super::Context;
 use crate::answer::Answer;
 use crate::arguments::{Schema, SchemaOf};
 use crate::runtime_file::RuntimeConfig;
-use schemars::generate::SchemaSettings;
 use serde_json::Value;
-use unbatch_engine::config::pipeline_schema;
+use unbatch_engine::config::{pipeline_schema, schema_of};
 
 pub(crate) fn schema(args: &Schema, cx: &Context) -> Answer {
     let schema = match args.file {
@@ -17,8 +16,7 @@ pub(crate) fn schema(args: &Schema, cx: &Context) -> Answer {
 }
 
 fn runtime_schema() -> Value {
-    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
-    generator.into_root_schema_for::<RuntimeConfig>().to_value()
+    schema_of::<RuntimeConfig>()
 }
 
 #[cfg(test)]

@@ -3,34 +3,20 @@
 use super::Context;
 use crate::answer::Answer;
 use crate::arguments::Status;
+use crate::durations::{duration, now_ms};
 use crate::failure::Outcome;
-use crate::http::question;
-use crate::tables::{Align, table};
-use crate::terminal::Terminal;
-use serde_json::Value;
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::http::report::{PipelineReport, SplitReport, WorkerReport, ask};
+use crate::tables::{Align, Column, fitting_table};
+use crate::terminal::{Glyph, Output, Style, Terminal};
+use serde_json::{Value, json};
+use std::fmt::Write;
 use unbatch_api::Error;
 use unbatch_api::figures::grouped;
 
 pub(crate) fn status(args: &Status, cx: &Context) -> Outcome<Answer> {
-    let address = match &args.http {
-        Some(address) => address.clone(),
-        None => cx.setup()?.config.listen().0.to_owned(),
-    };
-    let asked = super::async_runtime()?.block_on(question::get(&address, "/api/v1/status"));
-    let unreachable = || {
-        Error::transient("asking the worker failed")
-            .code("U0741")
-            .with("address", &address)
-            .help("is `unbatch run` running on this machine? --http HOST:PORT names its address, if it has another one")
-    };
-    let body = match asked {
-        Ok((200, body)) => body,
-        Ok((code, _)) => return Err(unreachable().with("answer", code).into()),
-        Err(cause) => return Err(unreachable().caused_by(cause).into()),
-    };
-    let json: Value = serde_json::from_str(&body).map_err(|cause| unreachable().caused_by(cause))?;
-    let mut pipelines: Vec<Value> = json["pipelines"].as_array().cloned().unwrap_or_default();
+    let address = address(args.http.as_deref(), cx)?;
+    let answer = super::async_runtime()?.block_on(ask(&address))?;
+    let mut pipelines: Vec<Value> = answer["pipelines"].as_array().cloned().unwrap_or_default();
     if let Some(name) = &args.name {
         pipelines.retain(|p| p["pipeline"] == name.as_str());
         if pipelines.is_empty() {
@@ -42,117 +28,167 @@ pub(crate) fn status(args: &Status, cx: &Context) -> Outcome<Answer> {
                 .into());
         }
     }
-    let text = render(&pipelines, args.name.is_some(), &cx.terminal);
-    Ok(Answer::new(text, serde_json::json!({"pipelines": pipelines})))
+    let result = json!({"pipelines": pipelines});
+    let text = render(&WorkerReport::of(&result).pipelines, args.name.is_some(), now_ms(), &cx.terminal);
+    Ok(Answer::new(text, result))
 }
 
-const COLUMNS: [(&str, Align); 7] = [
-    ("pipeline", Align::Left),
-    ("state", Align::Left),
-    ("written", Align::Right),
-    ("quarantined", Align::Right),
-    ("freshness", Align::Right),
-    ("last commit", Align::Right),
-    ("notes", Align::Left),
+/// Where the worker answers: as the option says, or the runtime file.
+pub(super) fn address(option: Option<&str>, cx: &Context) -> Outcome<String> {
+    Ok(match option {
+        Some(address) => address.to_owned(),
+        None => cx.setup()?.config.listen().0.to_owned(),
+    })
+}
+
+const COLUMNS: [Column; 10] = [
+    Column { name: "pipeline", align: Align::Left, rank: 0 },
+    Column { name: "state", align: Align::Left, rank: 0 },
+    Column { name: "freshness", align: Align::Right, rank: 0 },
+    Column { name: "rows/s", align: Align::Right, rank: 1 },
+    Column { name: "written", align: Align::Right, rank: 5 },
+    Column { name: "quarantined", align: Align::Right, rank: 4 },
+    Column { name: "committed", align: Align::Right, rank: 2 },
+    Column { name: "to read", align: Align::Right, rank: 6 },
+    Column { name: "parked", align: Align::Right, rank: 7 },
+    Column { name: "last error", align: Align::Left, rank: 3 },
 ];
 
-fn render(pipelines: &[Value], in_detail: bool, terminal: &Terminal) -> String {
+/// A table, below it what is wrong and what to do; in detail also each split.
+pub(super) fn render(pipelines: &[PipelineReport], in_detail: bool, now_ms: u64, terminal: &Terminal) -> String {
     if pipelines.is_empty() {
         return "the worker runs no pipeline\n".to_owned();
     }
-    let rows = pipelines.iter().map(|pipeline| {
-        let splits = splits(pipeline);
-        let sum = |field: &str| splits.iter().filter_map(|s| s[field].as_u64()).sum::<u64>();
-        let oldest = splits.iter().filter_map(|s| s["freshness_ms"].as_u64()).max();
-        let last = splits.iter().filter_map(|s| s["last_commit_ms"].as_u64()).max();
-        let trouble = splits.iter().find_map(|s| s["trouble"]["message"].as_str());
-        let parked = sum("parked");
-        let note = match (trouble, parked) {
-            (Some(trouble), _) => trouble.to_owned(),
-            (None, 0) => String::new(),
-            (None, n) => format!("{n} parked"),
-        };
-        vec![
-            text_of(&pipeline["pipeline"]),
-            text_of(&pipeline["state"]),
-            grouped(sum("written_ever")),
-            grouped(sum("quarantined_ever")),
-            oldest.map_or_else(String::new, duration),
-            last.map_or_else(|| "never".to_owned(), ago),
-            note,
-        ]
-    });
-    let mut text = table(&COLUMNS, rows, terminal);
+    let rows: Vec<Vec<String>> = pipelines.iter().map(|pipeline| row(pipeline, now_ms)).collect();
+    // what is nowhere the case takes no column
+    let is_said = |i: usize| !matches!(COLUMNS[i].name, "to read" | "parked") || rows.iter().any(|r| !r[i].is_empty());
+    let said: Vec<usize> = (0..COLUMNS.len()).filter(|i| is_said(*i)).collect();
+    let columns: Vec<Column> = said.iter().map(|i| COLUMNS[*i]).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| said.iter().map(|i| row[*i].clone()).collect()).collect();
+    let mut text = fitting_table(&columns, &rows, terminal, false);
+    for pipeline in pipelines {
+        text.push_str(&trouble(pipeline, terminal));
+    }
     if in_detail {
-        for split in pipelines.iter().flat_map(splits) {
+        for split in pipelines.iter().flat_map(|p| &p.splits) {
             text.push_str(&detail(split));
         }
     }
     text
 }
 
-/// Positions, numbers and notices of one split.
-fn detail(split: &Value) -> String {
-    let mut text = format!("\n{} (epoch {}, owner {})\n", text_of(&split["split"]), split["epoch"], split["owner"]);
-    for part in split["position"].as_array().into_iter().flatten() {
-        text.push_str(&format!(
-            "  {} at {}: {}\n",
-            text_of(&part["part"]),
-            text_of(&part["position"]),
-            text_of(&part["meaning"])
-        ));
+fn row(pipeline: &PipelineReport, now_ms: u64) -> Vec<String> {
+    let ago = |then_ms: u64| format!("{} ago", duration(now_ms.saturating_sub(then_ms)));
+    let code = |code: &Option<String>| code.clone().unwrap_or_else(|| "no code".to_owned());
+    // of what is wrong now, the rest stands below the table
+    let error = match (pipeline.trouble(), pipeline.last_trouble()) {
+        (Some(now), _) => Some(code(&now.code)),
+        (None, past) => past.map(|past| format!("{}, {}", code(&past.trouble.code), ago(past.at_ms))),
+    };
+    let parked = pipeline.parked();
+    vec![
+        pipeline.pipeline.clone(),
+        pipeline.state.clone(),
+        pipeline.freshness_ms().map_or_else(|| "-".to_owned(), duration),
+        grouped(pipeline.rows_per_second().round() as u64),
+        grouped(pipeline.written()),
+        grouped(pipeline.quarantined()),
+        pipeline.last_commit_ms().map_or_else(|| "never".to_owned(), ago),
+        pipeline.backlog().unwrap_or_default(),
+        if parked == 0 { String::new() } else { grouped(parked) },
+        error.unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+/// What is wrong with a pipeline now, as errors are shown everywhere; empty when nothing is.
+fn trouble(pipeline: &PipelineReport, terminal: &Terminal) -> String {
+    let mut text = String::new();
+    if let Some(trouble) = pipeline.trouble() {
+        let code = trouble.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
+        let head = terminal.paint(Output::Result, Style::Red, &format!("error{code}"));
+        let _ = writeln!(text, "\n{head}: {}: {}", pipeline.pipeline, trouble.message);
+        if let Some(help) = &trouble.help {
+            let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Result, Style::Bold, "help:"));
+        }
     }
-    for (name, value) in split["numbers"].as_object().into_iter().flatten() {
-        text.push_str(&format!("  {name} {value}\n"));
-    }
-    for notice in split["notices"].as_array().into_iter().flatten() {
-        let (code, subject, message) = (&notice["code"], &notice["subject"], &notice["message"]);
-        text.push_str(&format!("  {}: {}: {}\n", text_of(code), text_of(subject), text_of(message)));
+    if let (true, Some(is), Some(goal)) = (pipeline.is_late(), pipeline.freshness_ms(), pipeline.freshness_goal_ms) {
+        let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+        let (is, goal) = (duration(is), duration(goal));
+        let _ = writeln!(text, "\n{glyph} {}: freshness is {is}, its goal is {goal}", pipeline.pipeline);
     }
     text
 }
 
-fn splits(pipeline: &Value) -> Vec<&Value> {
-    pipeline["splits"].as_array().into_iter().flatten().collect()
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn ago(ms_since_1970: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-    format!("{} ago", duration(now.saturating_sub(ms_since_1970)))
-}
-
-fn duration(ms: u64) -> String {
-    match ms {
-        0..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
-        60_000..7_200_000 => format!("{} min", ms / 60_000),
-        _ => format!("{} h", ms / 3_600_000),
+/// Positions, numbers and notices of one split.
+fn detail(split: &SplitReport) -> String {
+    let mut text = format!("\n{} (epoch {}, owner {})\n", split.split, split.epoch, split.owner);
+    for part in &split.position {
+        let _ = writeln!(text, "  {} at {}: {}", part.part, part.position, part.meaning);
     }
+    for (name, value) in &split.numbers {
+        let _ = writeln!(text, "  {name} {value}");
+    }
+    for notice in &split.notices {
+        let _ = writeln!(text, "  {}: {}: {}", notice.code, notice.subject, notice.message);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
-    #[test]
-    fn a_line_sums_up_the_splits_and_shows_the_first_trouble() {
-        let pipelines = [json!({"pipeline": "stock", "state": "retrying", "splits": [
-            {"split": "stock/0", "written_ever": 1200, "quarantined_ever": 2, "freshness_ms": 1500, "parked": 0, "trouble": null},
-            {"split": "stock/1", "written_ever": 34, "quarantined_ever": 0, "freshness_ms": 300, "parked": 1,
-             "trouble": {"message": "connecting failed"}},
-        ]})];
-        let text = render(&pipelines, false, &Terminal::detect(true));
-        let line = text.lines().find(|l| l.contains("stock")).unwrap();
-        let cells: Vec<&str> = line.split_whitespace().collect();
-        assert_eq!(cells, ["stock", "retrying", "1,234", "2", "1.5", "s", "never", "connecting", "failed"]);
+    fn reports() -> Vec<PipelineReport> {
+        let answer = json!({"pipelines": [
+            {"pipeline": "stock", "state": "retrying", "freshness_goal_ms": 1000, "splits": [
+                {"split": "stock/0", "written_ever": 1200, "quarantined_ever": 2, "freshness_ms": 1500, "rows_per_second": 7.6},
+                {"split": "stock/1", "written_ever": 34, "parked": 1, "freshness_ms": 300,
+                 "trouble": {"message": "connecting failed", "code": "U0250", "help": "is it there?"},
+                 "last_trouble": {"at_ms": 10_000, "message": "connecting failed", "code": "U0250"}},
+            ]},
+            {"pipeline": "prices", "state": "running", "splits": [{"split": "prices/0", "last_commit_ms": 21_000,
+                "last_trouble": {"at_ms": 10_000, "message": "x", "code": "U0251"}}]},
+        ]});
+        WorkerReport::of(&answer).pipelines
+    }
+
+    fn terminal(width: Option<u16>) -> Terminal {
+        let mut terminal = Terminal::detect(true);
+        (terminal.result_width, terminal.unicode) = (width, false);
+        terminal
     }
 
     #[test]
-    fn times_are_rounded_as_people_say_them() {
-        assert_eq!([900, 61_000, 7_200_000].map(duration), ["0.9 s", "1 min", "2 h"]);
+    fn a_line_sums_up_the_splits_and_what_is_wrong_stands_below() {
+        let text = render(&reports(), false, 22_000, &terminal(None));
+        let expected = "\
+PIPELINE  STATE     FRESHNESS  ROWS/S  WRITTEN  QUARANTINED  COMMITTED  PARKED  LAST ERROR
+stock     retrying      1.5 s       8    1,234            2      never       1  U0250
+prices    running           -       0        0            0  1.0 s ago          U0251, 12 s ago
+
+error[U0250]: stock: connecting failed
+  help: is it there?
+
+! stock: freshness is 1.5 s, its goal is 1.0 s
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn in_eighty_columns_no_line_of_the_table_breaks() {
+        let text = render(&reports(), false, 22_000, &terminal(Some(80)));
+        let table: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+        assert!(table.iter().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(table[0].ends_with("LAST ERROR") && table[3].starts_with("no room for: "), "{text}");
+    }
+
+    #[test]
+    fn in_detail_each_split_tells_its_positions() {
+        let split = SplitReport {
+            split: "stock/0".into(),
+            numbers: [("backlog_files".to_owned(), 2)].into(),
+            ..SplitReport::default()
+        };
+        assert_eq!(detail(&split), "\nstock/0 (epoch 0, owner 0)\n  backlog_files 2\n");
     }
 }

@@ -64,7 +64,7 @@ fn list(dev: bool, all: bool, cx: &Context) -> Outcome<Answer> {
 }
 
 /// Kafka's own topics and those in which a deployment keeps its state.
-fn is_internal(name: &str, deployment: &str) -> bool {
+pub(super) fn is_internal(name: &str, deployment: &str) -> bool {
     const OURS: [&str; 5] = ["lanes", "state", "schemas", "config", "status"];
     let ours = name.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('.'));
     name.starts_with("__") || ours.is_some_and(|rest| OURS.contains(&rest))

@@ -98,7 +98,7 @@ fn metric_name(word: &str) -> String {
 }
 
 /// Of this process, where the system says (Linux).
-fn resident_bytes() -> Option<u64> {
+pub(super) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -116,7 +116,10 @@ mod tests {
             state: SplitState::Running,
             attempt: 1,
             trouble: None,
+            last_trouble: None,
             totals: Totals::default(),
+            rows_per_second: 0.0,
+            recent_rows: Vec::new(),
             written_ever: 0,
             quarantined_ever: 0,
             generation: 1,

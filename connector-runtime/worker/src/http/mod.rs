@@ -3,7 +3,9 @@
 
 mod exposition;
 pub(crate) mod question;
+pub(crate) mod report;
 
+use crate::durations::now_ms;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -43,6 +45,7 @@ pub(crate) struct Server {
 #[derive(Clone)]
 struct Context {
     board: StatusBoard,
+    started_ms: u64,
     metrics: PrometheusHandle,
 }
 
@@ -66,7 +69,7 @@ pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
     })?;
     let addr = listener.local_addr().map_err(|e| Error::transient("listening for HTTP failed").caused_by(e))?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let app = router(Context { board, metrics: metrics.clone() });
+    let app = router(Context { board, started_ms: now_ms(), metrics: metrics.clone() });
     let serving = tokio::spawn(async move {
         let ended = axum::serve(listener, app).with_graceful_shutdown(async move {
             let _ = stopped.await;
@@ -158,7 +161,13 @@ fn router(context: Context) -> Router {
 }
 
 async fn status(State(cx): State<Context>) -> Response {
-    Json(json!({"version": env!("CARGO_PKG_VERSION"), "pipelines": cx.board.snapshot()})).into_response()
+    let answer = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "started_ms": cx.started_ms,
+        "resident_bytes": exposition::resident_bytes(),
+        "pipelines": cx.board.snapshot(),
+    });
+    Json(answer).into_response()
 }
 
 async fn metrics(State(cx): State<Context>) -> Response {

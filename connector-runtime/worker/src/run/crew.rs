@@ -1,7 +1,7 @@
 //! The pipelines of a process under way, and the edited ones that wait for their predecessors to end.
 
 use std::collections::BTreeMap;
-use unbatch_api::PipelineName;
+use unbatch_api::{Kind, PipelineName};
 use unbatch_engine::config::PipelineSpec;
 use unbatch_engine::{Ended, Running, SplitState};
 
@@ -9,13 +9,18 @@ pub(crate) struct Crew {
     running: Running,
     /// Started once the last split of the same name has ended.
     successors: BTreeMap<PipelineName, PipelineSpec>,
+    /// What each pipeline was started from last.
+    current: BTreeMap<PipelineName, PipelineSpec>,
+    /// What ran well until an edit replaced it, for the case that the edit cannot even be opened.
+    proven: BTreeMap<PipelineName, PipelineSpec>,
     /// Something may still end.
     is_active: bool,
 }
 
 impl Crew {
-    pub(crate) fn new(running: Running) -> Self {
-        Crew { running, successors: BTreeMap::new(), is_active: true }
+    pub(crate) fn new(running: Running, specs: Vec<PipelineSpec>) -> Self {
+        let current = specs.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
+        Crew { running, successors: BTreeMap::new(), current, proven: BTreeMap::new(), is_active: true }
     }
 
     /// Whether [`Crew::next`] has anything to wait for.
@@ -25,6 +30,11 @@ impl Crew {
 
     /// Stops the pipeline and starts it anew from `spec`; starts it at once when it is not under way.
     pub(crate) async fn replace(&mut self, spec: PipelineSpec) {
+        if self.has_state(&spec.name, |state| state == SplitState::Running)
+            && let Some(before) = self.current.get(&spec.name)
+        {
+            self.proven.insert(spec.name.clone(), before.clone());
+        }
         if self.is_under_way(&spec.name) {
             self.running.stop_pipeline(&spec.name);
             self.successors.insert(spec.name.clone(), spec);
@@ -36,12 +46,14 @@ impl Crew {
     /// Stops a pipeline for good.
     pub(crate) fn stop_pipeline(&mut self, name: &PipelineName) {
         self.successors.remove(name);
+        self.proven.remove(name);
         self.running.stop_pipeline(name);
     }
 
     /// Asks everything to commit what it has and end.
     pub(crate) fn stop(&mut self) {
         self.successors.clear();
+        self.proven.clear();
         self.running.stop();
     }
 
@@ -67,7 +79,28 @@ impl Crew {
         }
     }
 
+    /// Goes on with what ran before an edit, when what the edit made of it is refused before it was ever open: a system says
+    /// only then that it does not fit. Whether it does so.
+    pub(crate) async fn fall_back(&mut self, ended: &Ended) -> bool {
+        let name = &ended.pipeline;
+        let is_refused = ended.errors.iter().any(|error| error.kind() == Kind::Misconfigured);
+        if !is_refused || self.successors.contains_key(name) || self.is_under_way(name) {
+            return false;
+        }
+        let statuses = self.running.status().snapshot();
+        let was_open =
+            statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits).any(|s| s.owner > 0);
+        match self.proven.remove(name).filter(|_| !was_open) {
+            Some(spec) => {
+                self.add(spec).await;
+                true
+            }
+            None => false,
+        }
+    }
+
     async fn add(&mut self, spec: PipelineSpec) {
+        self.current.insert(spec.name.clone(), spec.clone());
         // a pipeline that failed is still in the list of those that could be stopped
         self.running.stop_pipeline(&spec.name);
         self.running.add(vec![spec]).await;
@@ -76,8 +109,14 @@ impl Crew {
 
     /// Whether a split of the pipeline has not ended yet.
     pub(crate) fn is_under_way(&self, name: &PipelineName) -> bool {
+        let active = [SplitState::Starting, SplitState::Running, SplitState::Retrying];
+        self.has_state(name, |state| active.contains(&state))
+    }
+
+    /// Whether a split of the pipeline is in such a state.
+    fn has_state(&self, name: &PipelineName, is_meant: impl Fn(SplitState) -> bool) -> bool {
         let statuses = self.running.status().snapshot();
-        let splits = statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits);
-        splits.into_iter().any(|s| matches!(s.state, SplitState::Starting | SplitState::Running | SplitState::Retrying))
+        let mut splits = statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits);
+        splits.any(|s| is_meant(s.state))
     }
 }

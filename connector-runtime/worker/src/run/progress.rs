@@ -2,12 +2,15 @@
 //! should know: a state that changed, a file that was set aside, a duplicate.
 
 use crate::arguments::LogFormat;
+use crate::durations::duration;
+use crate::run::headway::Headway;
 use crate::run::summary::last_position;
+use crate::tables::with_room;
 use crate::terminal::{Glyph, Output, Style, Terminal};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
-use unbatch_api::figures::grouped;
+use unbatch_api::figures::{bytes, grouped};
 use unbatch_engine::{PipelineStatus, SplitState};
 
 /// How often a terminal is drawn.
@@ -36,6 +39,7 @@ struct Seen {
     at: Instant,
     rows: u64,
     rate: f64,
+    headway: Headway,
     state: SplitState,
     /// What was told last of what is wrong, without its numbers.
     trouble: Option<String>,
@@ -91,9 +95,12 @@ impl Progress {
 
     /// What became of a pipeline of a run that has no summary.
     fn last_line(&self, pipeline: &PipelineStatus) {
-        let rate = self.seen.get(&pipeline.pipeline).map_or(0.0, |seen| seen.rate);
         match self.format {
-            LogFormat::Text => self.terminal.say(&line_of(pipeline, rate, &self.terminal)),
+            LogFormat::Text => {
+                let seen = self.seen.get(&pipeline.pipeline);
+                let (rate, none) = (seen.map_or(0.0, |seen| seen.rate), Headway::default());
+                self.terminal.say(&line_of(pipeline, rate, seen.map_or(&none, |seen| &seen.headway), &self.terminal));
+            }
             LogFormat::Json => {
                 let rows: u64 = pipeline.splits.iter().map(|s| s.totals.read).sum();
                 tracing::info!(pipeline = pipeline.pipeline, state = state_word(pipeline.state), rows, "ended");
@@ -119,7 +126,7 @@ impl Progress {
                     "{}",
                     notice.message
                 ),
-                LogFormat::Text => self.say(Style::Yellow, Glyph::Warning, &text),
+                LogFormat::Text => self.say(Style::Magenta, Glyph::Warning, &text),
             }
             self.told.insert(text);
         }
@@ -153,7 +160,7 @@ impl Progress {
         // as JSON the engine's own log line tells it
         if self.format == LogFormat::Text {
             let why = trouble.unwrap_or("no reason given");
-            self.say(Style::Yellow, Glyph::Warning, &format!("{pipeline}: will try again: {why}"));
+            self.say(Style::Magenta, Glyph::Warning, &format!("{pipeline}: will try again: {why}"));
         }
     }
 
@@ -163,7 +170,9 @@ impl Progress {
         let bar = self.terminal.is_watched.then(|| {
             let bar = self.terminal.bars().add(ProgressBar::new_spinner());
             bar.set_style(
-                ProgressStyle::default_spinner().template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                ProgressStyle::default_spinner()
+                    .template("{wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
             bar
         });
@@ -179,6 +188,7 @@ impl Progress {
                 at: now,
                 rows,
                 rate: 0.0,
+                headway: Headway::default(),
                 state: pipeline.state,
                 trouble: None,
                 rows_told: 0,
@@ -190,10 +200,11 @@ impl Progress {
             // a reloaded pipeline counts from zero again
             let newest = rows.saturating_sub(seen.rows) as f64 / seconds;
             seen.rate = seen.rate * (1.0 - RATE_WEIGHT) + newest * RATE_WEIGHT;
+            seen.headway.look(backlog_bytes(pipeline), seconds);
         }
         (seen.at, seen.rows, seen.state) = (now, rows, pipeline.state);
         if let Some(bar) = &seen.bar {
-            bar.set_message(line_of(pipeline, seen.rate, &self.terminal));
+            bar.set_message(line_of(pipeline, seen.rate, &seen.headway, &self.terminal));
         }
     }
 
@@ -204,12 +215,15 @@ impl Progress {
         }
         seen.rows_told = seen.rows;
         match self.format {
-            LogFormat::Text => self.terminal.say(&line_of(pipeline, seen.rate, &self.terminal)),
+            LogFormat::Text => {
+                self.terminal.say(&line_of(pipeline, seen.rate, &seen.headway, &self.terminal));
+            }
             LogFormat::Json => tracing::info!(
                 pipeline = pipeline.pipeline,
                 state = state_word(pipeline.state),
                 rows = seen.rows,
                 rows_per_second = seen.rate as u64,
+                rest_ms = seen.headway.rest_ms(),
                 "progress"
             ),
         }
@@ -221,22 +235,38 @@ impl Progress {
     }
 }
 
-/// `stock-counts  running · 60,000 rows · 12,345 rows/s · 1 quarantined · stock_HAM.csv, 1,200 rows read`
-fn line_of(pipeline: &PipelineStatus, rate: f64, terminal: &Terminal) -> String {
+/// `stock-counts  running · 60,000 rows · 12,345 rows/s · 42 % of 1.2 GiB · 30 s left · 1 quarantined · stock_HAM.csv, 1,200 rows`;
+/// on a terminal without what has no room in its line.
+fn line_of(pipeline: &PipelineStatus, rate: f64, headway: &Headway, terminal: &Terminal) -> String {
     let sum = |of: fn(&unbatch_engine::SplitStatus) -> u64| pipeline.splits.iter().map(of).sum::<u64>();
+    let rows = sum(|s| s.totals.read);
     let mut parts = vec![
-        state_word(pipeline.state).to_owned(),
-        format!("{} rows", grouped(sum(|s| s.totals.read))),
-        format!("{} rows/s", grouped(rate as u64)),
+        (format!("{}  {}", pipeline.pipeline, state_word(pipeline.state)), 0),
+        (format!("{} row{}", grouped(rows), if rows == 1 { "" } else { "s" }), 1),
+        (format!("{} rows/s", grouped(rate as u64)), 3),
     ];
+    if let Some((done, whole)) = headway.share() {
+        let percent = u128::from(done) * 100 / u128::from(whole);
+        parts.push((format!("{percent} % of {}", bytes(whole)), 4));
+    }
+    parts.extend(headway.rest_ms().map(|ms| (format!("{} left", duration(ms)), 2)));
     let counted = [(sum(|s| s.totals.quarantined), "quarantined"), (sum(|s| s.parked), "parked")];
-    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(*n))));
+    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| (format!("{} {word}", grouped(*n)), 5)));
     let position = last_position(pipeline);
     if !position.is_empty() {
-        parts.push(position);
+        parts.push((position, 6));
     }
-    let dot = terminal.glyph(Glyph::Dot);
-    format!("{}  {}", pipeline.pipeline, parts.join(&format!(" {dot} ")))
+    let dot = format!(" {} ", terminal.glyph(Glyph::Dot));
+    let sized: Vec<(usize, u8)> = parts.iter().map(|(text, rank)| (text.chars().count(), *rank)).collect();
+    let room = terminal.progress_width.map_or(usize::MAX, usize::from);
+    let shown = with_room(&sized, dot.chars().count(), room);
+    shown.iter().map(|i| parts[*i].0.as_str()).collect::<Vec<_>>().join(&dot)
+}
+
+/// What is known to be there and not read yet, where the source says.
+fn backlog_bytes(pipeline: &PipelineStatus) -> u64 {
+    let known = pipeline.splits.iter().filter_map(|s| s.numbers.get("backlog_bytes"));
+    known.map(|bytes| bytes.max(&0).cast_unsigned()).sum()
 }
 
 pub(crate) fn state_word(state: SplitState) -> &'static str {
@@ -248,5 +278,36 @@ pub(crate) fn state_word(state: SplitState) -> &'static str {
         SplitState::Stopped => "stopped",
         SplitState::Fenced => "fenced",
         SplitState::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_rows_rate_and_rest_and_leaves_out_what_has_no_room() {
+        let pipeline = PipelineStatus {
+            pipeline: "stock".into(),
+            source: "csv_drops".into(),
+            sink: "topic".into(),
+            state: SplitState::Running,
+            freshness_goal_ms: None,
+            splits: Vec::new(),
+        };
+        let mut headway = Headway::default();
+        headway.look(4_096, 1.0);
+        headway.look(3_072, 1.0);
+        let mut terminal = Terminal::detect(true);
+        terminal.unicode = true;
+        let whole = "stock  running · 0 rows · 12,345 rows/s · 25 % of 4.0 KiB · 3.0 s left";
+        assert_eq!(line_of(&pipeline, 12_345.6, &headway, &terminal), whole);
+        terminal.progress_width = Some(60);
+        assert_eq!(
+            line_of(&pipeline, 12_345.6, &headway, &terminal),
+            "stock  running · 0 rows · 12,345 rows/s · 3.0 s left"
+        );
+        terminal.progress_width = Some(5);
+        assert_eq!(line_of(&pipeline, 0.0, &headway, &terminal), "stock  running");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unbatch_api::PipelineName;
 use unbatch_engine::Registry;
-use unbatch_engine::config::{Diagnostics, Node, PipelineSpec, Value, load, parse_file};
+use unbatch_engine::config::{Diagnostics, Node, PipelineSpec, RUNTIME_FILE, Value, load, parse_file};
 
 /// How often the files are looked at.
 pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(500);
@@ -18,13 +18,15 @@ const KEYS_SHOWN: usize = 4;
 /// The files of a run as they were last seen.
 pub(crate) struct Watched {
     paths: Vec<PathBuf>,
-    runtime_file: Option<PathBuf>,
+    runtime_file: PathBuf,
     runtime_text: String,
     files: BTreeMap<PathBuf, Seen>,
 }
 
 struct Seen {
     text: String,
+    /// As it stands now it has errors.
+    is_bad: bool,
     /// What runs, if anything good was ever read.
     good: Option<Good>,
 }
@@ -41,8 +43,11 @@ pub(crate) enum Edit {
     /// A good file: new, or with other settings than what runs.
     Good {
         spec: Box<PipelineSpec>,
+        /// What is done, and because of what: `restarting: changed commit.every`.
         what: String,
     },
+    /// A file that had errors, and now says again what runs.
+    Mended(PipelineName),
     /// A file with errors; what runs goes on.
     Bad {
         found: Diagnostics,
@@ -61,25 +66,24 @@ impl Watched {
     pub(crate) fn new(paths: &[PathBuf], runtime_file: Option<&Path>, specs: &[PipelineSpec]) -> Self {
         let files = specs.iter().map(|spec| {
             let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(&spec.file) };
-            (spec.file.clone(), Seen { text: text(&spec.file), good: Some(good) })
+            (spec.file.clone(), Seen { text: text(&spec.file), is_bad: false, good: Some(good) })
         });
-        let runtime_file = runtime_file.map(Path::to_owned);
-        let runtime_text = runtime_file.as_deref().map(text).unwrap_or_default();
+        // one that is not there yet may be made meanwhile
+        let runtime_file = runtime_file.unwrap_or(Path::new(RUNTIME_FILE)).to_owned();
+        let runtime_text = text(&runtime_file);
         Watched { paths: paths.to_vec(), files: files.collect(), runtime_file, runtime_text }
     }
 
     /// What changed since the last look.
     pub(crate) fn look(&mut self, registry: &Registry) -> Vec<Edit> {
         let mut edits = Vec::new();
-        if let Some(file) = &self.runtime_file {
-            let now = text(file);
-            if now != self.runtime_text {
-                self.runtime_text = now;
-                edits.push(Edit::Runtime(file.clone()));
-            }
+        let runtime_text = text(&self.runtime_file);
+        if runtime_text != self.runtime_text {
+            self.runtime_text = runtime_text;
+            edits.push(Edit::Runtime(self.runtime_file.clone()));
         }
         // no file at all is what an editor may leave for a moment, and what an empty folder is
-        let listed: Outcome<Vec<PathBuf>> = find(&self.paths, self.runtime_file.as_deref());
+        let listed: Outcome<Vec<PathBuf>> = find(&self.paths, Some(&self.runtime_file));
         let listed = listed.unwrap_or_default();
         let gone: Vec<PathBuf> = self.files.keys().filter(|f| !listed.contains(f)).cloned().collect();
         for file in gone {
@@ -94,9 +98,13 @@ impl Watched {
                 self.files.extend(before.map(|seen| (file, seen)));
                 continue;
             }
+            let was_bad = before.as_ref().is_some_and(|seen| seen.is_bad);
             let (edit, good) = judge(&file, before.and_then(|seen| seen.good), registry);
-            edits.extend(edit);
-            self.files.insert(file, Seen { text: now, good });
+            let is_bad = matches!(edit, Some(Edit::Bad { .. }));
+            let mended =
+                good.as_ref().filter(|_| was_bad && edit.is_none()).map(|good| Edit::Mended(good.name.clone()));
+            edits.extend(edit.or(mended));
+            self.files.insert(file, Seen { text: now, is_bad, good });
         }
         edits
     }
@@ -116,8 +124,8 @@ fn judge(file: &Path, before: Option<Good>, registry: &Registry) -> (Option<Edit
     let what = match &before {
         // only comments or layout
         Some(before) if before.hash == good.hash => return (None, Some(good)),
-        Some(before) => changed(&before.settings, &good.settings),
-        None => "new".to_owned(),
+        Some(before) => format!("restarting: {}", changed(&before.settings, &good.settings)),
+        None => format!("starting: {} is new", file.display()),
     };
     (Some(Edit::Good { spec: Box::new(spec), what }), Some(good))
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::run::progress::state_word;
-use crate::tables::{Align, ruled_table};
+use crate::tables::{Align, Column, fitting_table};
 use crate::terminal::Terminal;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -128,22 +128,22 @@ pub(crate) fn last_position(pipeline: &PipelineStatus) -> String {
     last.map_or_else(String::new, |p| format!("{}: {}", p.part, p.meaning))
 }
 
-const COLUMNS: [(&str, Align); 10] = [
-    ("pipeline", Align::Left),
-    ("state", Align::Left),
-    ("read", Align::Right),
-    ("written", Align::Right),
-    ("quarantined", Align::Right),
-    ("filtered", Align::Right),
-    ("commits", Align::Right),
-    ("bytes", Align::Right),
-    ("seconds", Align::Right),
-    ("rows/s", Align::Right),
+const COLUMNS: [Column; 10] = [
+    Column { name: "pipeline", align: Align::Left, rank: 0 },
+    Column { name: "state", align: Align::Left, rank: 3 },
+    Column { name: "read", align: Align::Right, rank: 0 },
+    Column { name: "written", align: Align::Right, rank: 0 },
+    Column { name: "quarantined", align: Align::Right, rank: 0 },
+    Column { name: "filtered", align: Align::Right, rank: 6 },
+    Column { name: "commits", align: Align::Right, rank: 7 },
+    Column { name: "bytes", align: Align::Right, rank: 5 },
+    Column { name: "seconds", align: Align::Right, rank: 2 },
+    Column { name: "rows/s", align: Align::Right, rank: 1 },
 ];
 
 /// The table, and below it what is not in it.
 pub(crate) fn render(lines: &[Line], terminal: &Terminal) -> String {
-    let rows = lines.iter().map(|line| {
+    let row = |line: &Line| {
         vec![
             line.pipeline.clone(),
             line.state.to_owned(),
@@ -156,8 +156,9 @@ pub(crate) fn render(lines: &[Line], terminal: &Terminal) -> String {
             format!("{:.2}", line.seconds),
             grouped(line.rows_per_second),
         ]
-    });
-    let mut text = ruled_table(&COLUMNS, rows, terminal);
+    };
+    let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
+    let mut text = fitting_table(&COLUMNS, &rows, terminal, true);
     for line in lines {
         if !line.position.is_empty() {
             let _ = writeln!(text, "{}: last position {}", line.pipeline, line.position);

@@ -4,6 +4,11 @@
 
 mod addresses;
 mod command_line;
+mod completion;
 mod demo;
 mod development_run;
+mod init;
+mod live_view;
+mod reload;
 mod workshop;
+mod wrong_inputs;

@@ -31,7 +31,8 @@ pub struct Shared {
     pub folder: PathBuf,
     pub names: Names,
     pub ledger: Ledger,
-    pub owner: Owner,
+    /// `None`: somebody only looks, and does not mind others.
+    pub owner: Option<Owner>,
     pub releaser: Option<Arc<Mutex<Releaser>>>,
     pub expectations: Arc<Expectations>,
     pub stop: Arc<Stop>,
@@ -60,6 +61,8 @@ pub struct Feed {
     bound: Bound,
     /// Batches handed on.
     given: u64,
+    /// Bytes of the files that were seen and come after the one that is read.
+    pub(super) bytes_after: u64,
 }
 
 /// Why the thread ends before the input does.
@@ -99,6 +102,7 @@ impl Feed {
             began: Instant::now(),
             bound: cx.bound,
             given: 0,
+            bytes_after: 0,
             config,
             shared,
         })
@@ -125,7 +129,9 @@ impl Feed {
             let began = Instant::now();
             let listing = folder::list(&self.shared.folder, &self.shared.names, self.config.follows_links())?;
             hit("csv.after_list")?;
-            self.shared.owner.check_others(&self.shared.folder, &listing)?;
+            if let Some(owner) = &self.shared.owner {
+                owner.check_others(&self.shared.folder, &listing)?;
+            }
             if listing.unreadable_names > 0 {
                 self.told.once(
                     &self.reports,
@@ -177,13 +183,17 @@ impl Feed {
         let is_last_call = self.bound == Bound::Once && now - self.began >= patience;
         let candidates: Vec<_> =
             listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
+        self.bytes_after = candidates.iter().map(|(_, stat)| stat.size).sum();
         let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call);
         self.reports.set("files_waiting", judged.waiting.len() as i64);
+        self.tell_backlog(judged.ready.len() + judged.waiting.len());
         let (all, given) = (judged.ready.len(), self.given);
         let mut left = self.unreadable(listing);
         for (i, (name, stat)) in judged.ready.into_iter().enumerate() {
             self.go_on()?;
+            self.bytes_after = self.bytes_after.saturating_sub(stat.size);
             self.take_or_leave(name, stat, &mut left)?;
+            self.tell_backlog(all - i - 1 + judged.waiting.len());
             // files may have come meanwhile that belong before the next one
             let is_old = now.elapsed() > self.config.poll.0.max(10 * listed_in);
             if is_old && i + 1 < all {
@@ -207,6 +217,12 @@ impl Feed {
             true if is_waiting => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
             true => Round::Idle(self.config.poll.0),
         })
+    }
+
+    /// Files and bytes that were seen and are still to be read; of the file that is read, what is left of it.
+    fn tell_backlog(&self, files: usize) {
+        self.reports.set("backlog_files", files as i64);
+        self.reports.set("backlog_bytes", self.bytes_after as i64);
     }
 
     /// Reads a file. One that may not be read, and of which nothing was handed on, is told and left for another round: it must

@@ -110,7 +110,9 @@ impl Feed {
             if let Some(layout) = reading.reader.layout() {
                 self.schema = layout.schema.clone();
             }
-            self.reports.set("file_bytes_read", reading.reader.place().byte as i64);
+            let read = reading.reader.place().byte;
+            self.reports.set("file_bytes_read", read as i64);
+            self.reports.set("backlog_bytes", (self.bytes_after + reading.stat.size.saturating_sub(read)) as i64);
             match step {
                 Step::Rows(rows) => {
                     let note = self.note_of(&reading);
@@ -277,6 +279,7 @@ impl Feed {
             origin: Origin { rows: origin, revision: self.revision },
             source_time,
             rejected: refused,
+            replayed: vec![],
             advance: Some(advance),
         }
     }

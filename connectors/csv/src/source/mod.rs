@@ -60,7 +60,8 @@ impl CsvSource {
         }
         let listing = folder::list(&folder, &names, config.follows_links())?;
         let ledger = Ledger::read(&cx.resume)?;
-        let releaser = Releaser::new(&config, &folder, &names, &cx)?;
+        // who only looks takes nothing away, not even what an earlier run left to be taken
+        let releaser = if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx)? };
         if let Some(releaser) = &releaser {
             let known: HashSet<&str> = ledger.files().map(|e| crate::archive::digits(&e.digest)).collect();
             if let Some(archive) = releaser.archive() {
@@ -70,9 +71,11 @@ impl CsvSource {
                 releaser.mark().check_known(name, &folder, &known)?;
             }
         }
-        let owner = Owner::new(&config, &cx.place);
-        owner.check_others(&folder, &listing)?;
-        owner.claim(&folder, &config.after)?;
+        let owner = (!cx.looks_only).then(|| Owner::new(&config, &cx.place));
+        if let Some(owner) = &owner {
+            owner.check_others(&folder, &listing)?;
+            owner.claim(&folder, &config.after)?;
+        }
 
         let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
         let stop = Arc::new(Stop::default());

@@ -4,7 +4,7 @@
 use crate::cluster::{Cluster, Purpose};
 use crate::context::ClientLog;
 use crate::failure::{Refusal, UNKNOWN_HOST};
-use crate::ffi::{self, Answers, EndOf, Handle, Resource, TopicPartition, TopicSpec};
+use crate::ffi::{self, Answers, Asked, EndOf, Handle, Resource, TopicPartition, TopicSpec};
 use crate::limits;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::producer::{BaseProducer, Producer};
@@ -224,11 +224,15 @@ impl Admin {
 
     /// One end of each partition of topics that are there; one that a broker has not heard of yet is asked for again.
     pub fn offsets(&self, partitions: &[TopicPartition], end: EndOf) -> Result<BTreeMap<TopicPartition, i64>> {
+        self.list_offsets(partitions, Asked::End(end))
+    }
+
+    fn list_offsets(&self, partitions: &[TopicPartition], asked: Asked) -> Result<BTreeMap<TopicPartition, i64>> {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
         self.patiently("asking for offsets failed", |attempt| {
-            let answers = ffi::list_offsets(self.handle(), partitions, end, attempt)?;
+            let answers = ffi::list_offsets(self.handle(), partitions, asked, attempt)?;
             answers
                 .into_iter()
                 .map(|(at, answer)| {
@@ -242,6 +246,19 @@ impl Admin {
         let at = (topic.to_owned(), partition);
         let found = self.offsets(std::slice::from_ref(&at), end)?;
         found.get(&at).copied().ok_or_else(|| Error::transient("asking for an offset failed").with("topic", topic))
+    }
+
+    /// The first record of the partition that was written at that time or later, milliseconds since 1970; `None`: none was.
+    pub fn offset_since(&self, topic: &str, partition: i32, ms: i64) -> Result<Option<i64>> {
+        let at = (topic.to_owned(), partition);
+        let ask =
+            || Ok(self.list_offsets(std::slice::from_ref(&at), Asked::Since(ms))?.get(&at).copied().unwrap_or(-1));
+        // a connection that broke looks like no record; one that has just answered about an end is no such
+        let first = match ask()? {
+            -1 => self.offset(topic, partition, EndOf::Committed).and_then(|_| ask())?,
+            offset => offset,
+        };
+        Ok(Some(first).filter(|offset| *offset >= 0))
     }
 
     /// What the client itself says about its connections.

@@ -47,6 +47,7 @@ impl Cluster {
             return Err(Error::misconfigured(problem.message).code(problem.code).help(problem.help));
         }
         let brokers = settings.brokers.resolve(secrets)?;
+        check_addresses(&brokers)?;
         let mut base = ClientConfig::new();
         base.set_log_level(RDKafkaLogLevel::Notice);
         base.set("bootstrap.servers", &brokers);
@@ -146,5 +147,23 @@ fn encrypt(config: &mut ClientConfig, tls: &Tls, secrets: &dyn Resolver) -> Resu
         Verify::CertificateOnly => "none",
     };
     config.set("ssl.endpoint.identification.algorithm", identification);
+    Ok(())
+}
+/// `host`, `host:port` or `[v6]:port`, joined by commas: librdkafka takes any other port for 0 and tries that.
+fn check_addresses(brokers: &str) -> Result<()> {
+    for address in brokers.split(',').map(str::trim) {
+        let host_end = address.rfind(']').unwrap_or(0);
+        let (host, port) = match address[host_end..].rfind(':') {
+            Some(colon) => (&address[..host_end + colon], Some(&address[host_end + colon + 1..])),
+            None => (address, None),
+        };
+        let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        if host.is_empty() || host.contains("://") || !port.is_none_or(is_port) {
+            return Err(Error::misconfigured("reading the addresses of the brokers failed")
+                .code("U0247")
+                .with("address", address)
+                .help("write HOST:PORT, several joined by commas, such as kafka-1:9092,kafka-2:9092; a listener's PLAINTEXT:// is left out"));
+        }
+    }
     Ok(())
 }

@@ -5,6 +5,12 @@ use unbatch_api::error::CodeEntry;
 /// In the order of their codes.
 pub const CODES: &[CodeEntry] = &[
     (
+        "U0247",
+        "not an address of a broker",
+        "Brokers are named HOST:PORT, several joined by commas. A port is a number from 1 to 65535; without one it is 9092.",
+        "Write kafka-1:9092,kafka-2:9092. What stands before :// in a listener of the broker is left out.",
+    ),
+    (
         "U0248",
         "a topic did not become ready in time",
         "A topic was made, but not all brokers know it or its leaders after 30 seconds. It is tried again by itself.",

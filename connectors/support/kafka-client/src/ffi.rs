@@ -28,6 +28,14 @@ pub enum EndOf {
     Committed,
 }
 
+/// What ListOffsets is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked {
+    End(EndOf),
+    /// The first record that is not older, milliseconds since 1970.
+    Since(i64),
+}
+
 pub(crate) struct Described {
     pub id: String,
     /// Replicas of each partition, by partition.
@@ -103,16 +111,18 @@ unsafe fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> (String, 
 pub(crate) fn list_offsets(
     client: Handle,
     partitions: &[TopicPartition],
-    end: EndOf,
+    asked: Asked,
     timeout: Duration,
 ) -> Result<BTreeMap<TopicPartition, Result<i64, Refusal>>, Refusal> {
-    let spec = match end {
-        EndOf::Start => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST,
-        EndOf::Uncommitted | EndOf::Committed => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST,
+    use sys::rd_kafka_IsolationLevel_t::{
+        RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED as COMMITTED, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED as UNCOMMITTED,
     };
-    let isolation = match end {
-        EndOf::Committed => sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-        EndOf::Start | EndOf::Uncommitted => sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+    use sys::rd_kafka_OffsetSpec_t::{RD_KAFKA_OFFSET_SPEC_EARLIEST, RD_KAFKA_OFFSET_SPEC_LATEST};
+    let (spec, isolation) = match asked {
+        Asked::End(EndOf::Start) => (RD_KAFKA_OFFSET_SPEC_EARLIEST as i64, UNCOMMITTED),
+        Asked::End(EndOf::Uncommitted) => (RD_KAFKA_OFFSET_SPEC_LATEST as i64, UNCOMMITTED),
+        Asked::End(EndOf::Committed) => (RD_KAFKA_OFFSET_SPEC_LATEST as i64, COMMITTED),
+        Asked::Since(ms) => (ms.max(0), COMMITTED),
     };
     // SAFETY: see the module. The list copies the names.
     unsafe {
@@ -122,7 +132,7 @@ pub(crate) fn list_offsets(
         )?;
         for (topic, partition) in partitions {
             let topic = c_string(topic)?;
-            (*sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), *partition)).offset = spec as i64;
+            (*sys::rd_kafka_topic_partition_list_add(list.0, topic.as_ptr(), *partition)).offset = spec;
         }
         let configure = |options| check_error(sys::rd_kafka_AdminOptions_set_isolation_level(options, isolation));
         let send = |options, queue| sys::rd_kafka_ListOffsets(client.0, list.0, options, queue);
@@ -135,6 +145,8 @@ pub(crate) fn list_offsets(
             let code = RDKafkaErrorCode::from(found.err);
             let offset = match code {
                 RDKafkaErrorCode::NoError if found.offset >= 0 => Ok(found.offset),
+                // there may be no record of that time
+                RDKafkaErrorCode::NoError if matches!(asked, Asked::Since(_)) => Ok(found.offset),
                 // librdkafka 2.12 gives no error for a partition whose leader's connection broke; only the offset is missing.
                 RDKafkaErrorCode::NoError => Err(Refusal::of(RDKafkaErrorCode::BrokerTransportFailure)),
                 code => Err(Refusal::of(code)),

@@ -208,11 +208,23 @@ impl Admin {
         each: impl FnMut(Record) -> ControlFlow<()>,
     ) -> Result<i64> {
         let deadline = Instant::now() + limit;
+        let end = self.settle_by(topic, partition, deadline)?;
+        self.read_range(topic, partition, from, end, deadline, each)?;
+        Ok(end)
+    }
+
+    /// Waits until no transaction is open below the end as uncommitted readers see it now; returns that end. Transient after
+    /// `limit`.
+    pub fn wait_settled(&self, topic: &str, partition: i32, limit: Duration) -> Result<i64> {
+        self.settle_by(topic, partition, Instant::now() + limit)
+    }
+
+    fn settle_by(&self, topic: &str, partition: i32, deadline: Instant) -> Result<i64> {
         let end = self.offset(topic, partition, EndOf::Uncommitted)?;
         loop {
             let visible = self.offset(topic, partition, EndOf::Committed)?;
             if visible >= end {
-                break;
+                return Ok(end);
             }
             if Instant::now() >= deadline {
                 return Err(Error::transient("waiting for an open transaction failed")
@@ -225,8 +237,6 @@ impl Admin {
             }
             std::thread::sleep(limits::PAUSE);
         }
-        self.read_range(topic, partition, from, end, deadline, each)?;
-        Ok(end)
     }
 
     /// As [`Admin::read_settled`], up to the end as committed readers see it now, waiting for nobody.

@@ -2,7 +2,7 @@
 
 use crate::properties;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use unbatch_api::Problem;
@@ -12,16 +12,17 @@ use unbatch_api::config::{Sensitive, Text};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSettings {
-    /// One or more `host:port`, separated by commas; the client finds the other brokers by itself.
+    /// One or more `host:port`, separated by commas; the client finds the other brokers by itself. Default:
+    /// `127.0.0.1:9092`.
     #[serde(default = "local_broker")]
     pub brokers: Text,
     /// How to log in; without it the broker must accept anybody.
     #[serde(default)]
     pub auth: Option<Auth>,
-    /// Encrypt the connection; `tls: {}` trusts the authorities that the system trusts.
+    /// Encrypt the connection. Without it nothing is encrypted; `tls: {}` trusts the authorities that the system trusts.
     #[serde(default)]
     pub tls: Option<Tls>,
-    /// Settings of librdkafka from a list of those that cannot break the promises of delivery.
+    /// Settings of librdkafka from a list of those that cannot break the promises of delivery. Default: none.
     #[serde(default)]
     pub properties: BTreeMap<String, PropertyValue>,
     /// Accept internal topics with one copy although the cluster has several brokers.
@@ -42,20 +43,31 @@ pub struct KafkaSettings {
 pub enum Auth {
     /// SASL PLAIN: use it with `tls` only, the password goes over the wire.
     #[serde(rename = "sasl_plain")]
-    SaslPlain(Login),
+    SaslPlain(
+        /// Who logs in.
+        Login,
+    ),
     /// SASL SCRAM-SHA-256.
     #[serde(rename = "sasl_scram_256")]
-    SaslScram256(Login),
+    SaslScram256(
+        /// Who logs in.
+        Login,
+    ),
     /// SASL SCRAM-SHA-512.
     #[serde(rename = "sasl_scram_512")]
-    SaslScram512(Login),
+    SaslScram512(
+        /// Who logs in.
+        Login,
+    ),
 }
 
 /// Who logs in.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    /// The name to log in with.
     pub username: Text,
+    /// Its password, as a reference.
     pub password: Sensitive,
 }
 
@@ -65,18 +77,18 @@ pub struct Login {
 pub struct Tls {
     /// Certificates of the authorities to trust, `{file: …}` or `{secret: …}`; without it those of the system.
     pub ca: Option<Text>,
-    /// Our own certificate, for brokers that ask for one (mutual TLS).
+    /// Our own certificate, for brokers that ask for one (mutual TLS). Without it the client shows none.
     pub certificate: Option<Text>,
-    /// Private key of `certificate`.
+    /// Private key of `certificate`; without `certificate` there is none.
     pub key: Option<Sensitive>,
-    /// Password of `key`, when it has one.
+    /// Password of `key`. Optional: only when it has one.
     pub key_password: Option<Sensitive>,
     /// What of the broker's certificate is checked.
     pub verify: Verify,
 }
 
 /// How much of the broker's certificate is checked. It cannot be left unchecked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verify {
     /// Its authority and its host name.

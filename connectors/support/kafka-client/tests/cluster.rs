@@ -180,6 +180,20 @@ fn an_address_where_nobody_answers_is_transient_and_seen_soon() {
 }
 
 #[test]
+fn the_first_record_since_a_time_is_found_or_there_is_none() {
+    let Some(broker) = Broker::from_env("the_first_record_since_a_time_is_found_or_there_is_none") else { return };
+    let admin = admin(broker.bootstrap());
+    let name = unique_name("since");
+    admin.create(&topic(&name, 1, &[])).unwrap();
+    assert_eq!(admin.offset_since(&name, 0, 0).unwrap(), None, "an empty topic");
+    open_transaction(&broker, &name, &["a", "b"]).commit_transaction(DEADLINE).unwrap();
+    assert_eq!(admin.offset_since(&name, 0, 0).unwrap(), Some(0));
+    let tomorrow =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() + Duration::from_secs(86_400);
+    assert_eq!(admin.offset_since(&name, 0, tomorrow.as_millis() as i64).unwrap(), None);
+}
+
+#[test]
 fn requests_that_are_cut_are_asked_again() {
     let Some(broker) = Broker::from_env("requests_that_are_cut_are_asked_again") else { return };
     let proxy = Proxy::start(broker.bootstrap());

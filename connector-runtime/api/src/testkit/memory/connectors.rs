@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::facts::{Facts, Rewrite, Stored};
 use crate::names::{SplitIndex, StreamName};
 use crate::origin::{Origin, OriginColumns, RowOrigin};
-use crate::quarantine::{QuarantineEntry, QuarantineReader, RawRow};
+use crate::quarantine::{Edit, QuarantineEntry, QuarantineReader, RawRow};
 use crate::schema::StreamSchema;
 use crate::sink::{CommitPolicy, Fenced};
 use crate::source::Source;
@@ -164,13 +164,22 @@ impl SourceConnector for MemorySourceConnector {
         let source = faults.pass(Place::OpenSource, open).await?;
         Ok(Box::new(FaultySource::new(source, faults)))
     }
-    /// A generated row is read as `id|part|price`, where a price that is no number is still wrong.
-    fn parse_raw(_: &Self::Config, entry: &QuarantineEntry) -> Result<Batch> {
+    /// A generated row is read as `id|part|price`, where a price that is no number is still wrong; only that can be changed.
+    fn parse_raw(_: &Self::Config, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
         let text = match &entry.raw {
             RawRow::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             RawRow::Cut { .. } | RawRow::Row(_) => String::new(),
         };
-        let cells: Vec<Option<&str>> = text.split('|').map(Some).collect();
+        let mut cells: Vec<Option<&str>> = text.split('|').map(Some).collect();
+        for edit in edits {
+            match cells.get_mut(2) {
+                Some(price) if edit.column == "price" => *price = Some(&edit.text),
+                _ => {
+                    return Err(Error::misconfigured("changing a cell failed, only `price` can be")
+                        .with("column", &edit.column));
+                }
+            }
+        }
         let is_good = matches!(cells[..], [Some(id), Some(_), Some(price)]
             if id.parse::<i64>().is_ok() && price.parse::<f64>().is_ok());
         let rows: &[&[Option<&str>]] = if is_good { &[&cells] } else { &[] };
@@ -260,6 +269,10 @@ impl SinkConnector for MemorySinkConnector {
     async fn rewrite(config: Arc<Self::Config>, cx: SinkContext, to: Rewrite) -> Result<Facts> {
         let store = MemoryWorld::of(&cx.place.resources).store(&config.store);
         store.rewrite(&(cx.place.deployment, cx.place.split), to)
+    }
+    /// A store keeps every row.
+    async fn overtaken(_: Arc<Self::Config>, _: CheckContext, _: Vec<(Batch, i64)>) -> Result<Option<Vec<bool>>> {
+        Ok(None)
     }
     async fn quarantine(config: Arc<Self::Config>, cx: CheckContext) -> Result<Box<dyn QuarantineReader>> {
         Ok(MemoryWorld::of(&cx.resources).store(&config.store).reader(&cx))

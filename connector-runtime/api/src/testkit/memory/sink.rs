@@ -33,6 +33,8 @@ pub enum SinkSabotage {
     RejectedApart,
     /// Writes the new owner before it asks whether it is admitted.
     OwnerBeforeAdmit,
+    /// Entries are marked as replayed with `write`, not with the epoch.
+    MarksApart,
 }
 
 /// What the sink does beside taking rows.
@@ -117,6 +119,11 @@ impl Sink for MemorySink {
             ignored,
             bytes: row_texts(&batch.rows).iter().map(|text| text.len() as u64).sum(),
         };
+        if self.options.sabotage == Some(SinkSabotage::MarksApart) {
+            let mut marks = batch.clone();
+            marks.retain(&BooleanArray::from(vec![false; batch.rows.num_rows()]))?;
+            self.show(vec![marks], vec![]);
+        }
         match self.options.sabotage {
             Some(SinkSabotage::VisibleWhenWritten) => self.show(vec![batch], rejected),
             Some(SinkSabotage::RejectedApart) => {
@@ -165,7 +172,12 @@ async fn commit(
 ) -> Result<()> {
     match sabotage {
         None
-        | Some(SinkSabotage::VisibleWhenWritten | SinkSabotage::RejectedApart | SinkSabotage::OwnerBeforeAdmit) => {
+        | Some(
+            SinkSabotage::VisibleWhenWritten
+            | SinkSabotage::RejectedApart
+            | SinkSabotage::OwnerBeforeAdmit
+            | SinkSabotage::MarksApart,
+        ) => {
             return store.commit(writer, epoch);
         }
         Some(SinkSabotage::PlainReadAsCheck) => store.check_ownership(writer)?,

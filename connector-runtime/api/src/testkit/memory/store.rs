@@ -259,6 +259,11 @@ impl Book {
     fn add(&mut self, writer: &Writer, epoch: SealedEpoch) {
         let (deployment, split) = writer.key.clone();
         let quarantine = self.quarantine.entry((deployment, split.pipeline.clone())).or_default();
+        for replayed in epoch.batches.iter().flat_map(|batch| &batch.replayed) {
+            for entry in quarantine.iter_mut().filter(|entry| entry.id == replayed.id) {
+                entry.replayed = replayed.replayed;
+            }
+        }
         quarantine.extend(epoch.rejected.iter().cloned());
         self.epochs.push(StoredEpoch {
             split,
@@ -305,6 +310,10 @@ struct MemoryQuarantine {
 
 #[async_trait]
 impl QuarantineReader for MemoryQuarantine {
+    /// What is committed here is listed at once.
+    async fn catch_up(&mut self) -> Result<()> {
+        Ok(())
+    }
     /// The cursor is the number of entries that were looked at.
     async fn list(&mut self, filter: &QuarantineFilter, after: Option<&str>, limit: usize) -> Result<QuarantinePage> {
         let unknown = |e| Error::misconfigured("reading a cursor of the quarantine failed").caused_by(e);

@@ -10,9 +10,9 @@ use crate::connector::{Severity, SinkConnector};
 use crate::context::CheckContext;
 use crate::error::{Error, Kind, Result};
 use crate::facts::{Facts, Rewrite, Stored};
-use crate::quarantine::{QuarantineFilter, Stage};
+use crate::quarantine::{QuarantineEntry, QuarantineFilter, Stage};
 use crate::testkit::context::{first_facts, sink_context};
-use crate::testkit::rows::RowBatch;
+use crate::testkit::rows::{RowBatch, row_batch};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::try_join;
@@ -29,12 +29,13 @@ const EMPTY: &str = "an epoch may hold an advance only";
 const REFUSED: &str = "what admit refuses writes nothing";
 const LOOKS: &str = "inspect and the quarantine reader fence nobody";
 const PAGES: &str = "the quarantine gives pages and filters";
+const MARKS: &str = "a mark that an entry was replayed goes with its epoch";
 const TOO_LARGE: &str = "a row that is too large goes to quarantine";
 const REWRITE: &str = "rewrite replaces the checkpoint, raises the generation and fences";
 const REFUSED_REWRITE: &str = "a rewrite that is refused writes nothing, and the split goes on";
 
 /// Every check of [`sink_suite`], in its order.
-pub const SINK_CHECKS: [&str; 21] = [
+pub const SINK_CHECKS: [&str; 22] = [
     DESCRIBES,
     FIRST,
     HIDDEN,
@@ -46,6 +47,7 @@ pub const SINK_CHECKS: [&str; 21] = [
     REFUSED,
     LOOKS,
     PAGES,
+    MARKS,
     TOO_LARGE,
     sink_commit::PIPELINED,
     sink_commit::ALL_OR_NOTHING,
@@ -128,6 +130,7 @@ async fn undisturbed<F: SinkFixture>(fixture: &F) -> Result<(), Broken> {
     within(NOTES, keeps_notes(&new_target(NOTES, fixture).await?)).await?;
     within(REFUSED, refuses(&new_target(REFUSED, fixture).await?)).await?;
     within(LOOKS, looks(&new_target(LOOKS, fixture).await?)).await?;
+    within(MARKS, marks_replayed(&new_target(MARKS, fixture).await?)).await?;
     within(TOO_LARGE, sets_large_rows_aside(&new_target(TOO_LARGE, fixture).await?)).await?;
     within(REWRITE, rewrites(&new_target(REWRITE, fixture).await?)).await
 }
@@ -306,12 +309,38 @@ async fn looks<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), Brok
     ensure(PAGES, numbers == [5, 10, 15, 20], || format!("rows {numbers:?} came instead of 5, 10, 15, 20 in order"))?;
     let whole = entries.iter().all(|e| e.code == "bad_row" && e.stage == Stage::Source && e.stream.as_str() == STREAM);
     ensure(PAGES, whole, || format!("code, stage or stream is not that of the row: {entries:?}"))?;
-    let nothing = QuarantineFilter { code: Some("another".into()), ids: None };
+    let nothing = QuarantineFilter { code: Some("another".into()), ..QuarantineFilter::default() };
     let page = reader.list(&nothing, None, 10).await.attempt(PAGES, "reading another code")?;
     ensure(PAGES, page.entries.is_empty(), || "entries of another code came".into())?;
-    let one = QuarantineFilter { code: None, ids: Some(vec![entries[2].id.clone()]) };
+    let one = QuarantineFilter { ids: Some(vec![entries[2].id.clone()]), ..QuarantineFilter::default() };
     let page = reader.list(&one, None, 10).await.attempt(PAGES, "reading by id")?;
     ensure(PAGES, page.entries == entries[2..3], || format!("by id came {:?}", page.entries))
+}
+
+async fn marks_replayed<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), Broken> {
+    let mut owner = open(MARKS, target, 0).await?;
+    owner.commit(MARKS, 21).await?;
+    let mut reader = C::quarantine(target.config(), place(target, 0)).await.attempt(MARKS, "opening the quarantine")?;
+    reader.catch_up().await.attempt(MARKS, "catching up")?;
+    let entries = quarantined(MARKS, target).await?;
+    let mut batch = row_batch(STREAM, 0..0);
+    batch.replayed = vec![QuarantineEntry { replayed: Some(7), ..entries[1].clone() }];
+    owner.sink.write(batch).await.attempt(MARKS, "writing a mark")?;
+    let waiting = quarantined(MARKS, target).await?;
+    ensure(MARKS, waiting == entries, || "the mark is visible before its commit".into())?;
+    let step = Advance::default().note("replayed".into(), Some(Bytes::from_static(b"one")));
+    let receipt = owner.sink.seal(step).await.attempt(MARKS, "the commit")?;
+    ensure(MARKS, receipt.written + receipt.rejected == 0, || format!("the receipt counts a mark: {receipt:?}"))?;
+
+    reader.catch_up().await.attempt(MARKS, "catching up")?;
+    let page = reader.list(&QuarantineFilter::default(), None, 10).await.attempt(MARKS, "reading what waits")?;
+    let others: Vec<&QuarantineEntry> = entries.iter().filter(|e| e.id != entries[1].id).collect();
+    ensure(MARKS, page.entries.iter().eq(others), || format!("what waits is {:?}", page.entries))?;
+    let all = QuarantineFilter { with_replayed: true, ..QuarantineFilter::default() };
+    let page = reader.list(&all, None, 10).await.attempt(MARKS, "reading all")?;
+    let marked: Vec<_> = page.entries.iter().filter_map(|e| e.replayed.map(|by| (&e.id, &e.raw, by))).collect();
+    ensure(MARKS, marked == [(&entries[1].id, &entries[1].raw, 7)], || format!("marked are {marked:?}"))?;
+    ensure(MARKS, page.entries.len() == entries.len(), || format!("all are {:?}", page.entries))
 }
 
 async fn sets_large_rows_aside<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), Broken> {

@@ -160,7 +160,7 @@ fn reads_raw<F: SourceFixture>(
     reading: &Reading,
 ) -> Result<(), Broken> {
     for row in &reading.rejected {
-        match F::Connector::parse_raw(config, &row.clone().into_entry(&split("raw", 0), 1)) {
+        match F::Connector::parse_raw(config, &row.clone().into_entry(&split("raw", 0), 1), &[]) {
             Ok(batch) => batch.check().attempt(READS_RAW, "checking what was read again")?,
             Err(e) if e.kind() == Kind::Misconfigured => {}
             Err(e) => return Err(broken(READS_RAW, format!("reading {} again gave {e:?}", row.origin))),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 use std::time::Duration;
 use unbatch_api::arrow::datatypes::Schema as ArrowSchema;
-use unbatch_api::quarantine::QuarantineReader;
+use unbatch_api::quarantine::{Edit, QuarantineReader};
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, CommitPolicy, CompiledStep, Delivery, Error, Facts, Fenced, Finding, Jump,
     PartView, Problem, QuarantineEntry, Result, Rewrite, Severity, SinkConnector, SinkContext, Source, SourceConnector,
@@ -71,7 +71,7 @@ impl SourceConnector for Files {
     async fn open(_: Arc<FilesConfig>, _: SourceContext) -> Result<Box<dyn Source>> {
         never()
     }
-    fn parse_raw(_: &FilesConfig, _: &QuarantineEntry) -> Result<Batch> {
+    fn parse_raw(_: &FilesConfig, _: &QuarantineEntry, _: &[Edit]) -> Result<Batch> {
         never()
     }
     fn describe(_: &FilesConfig, _: &Checkpoint) -> Vec<PartView> {
@@ -115,7 +115,7 @@ impl SourceConnector for Changes {
     async fn open(_: Arc<ChangesConfig>, _: SourceContext) -> Result<Box<dyn Source>> {
         never()
     }
-    fn parse_raw(_: &ChangesConfig, _: &QuarantineEntry) -> Result<Batch> {
+    fn parse_raw(_: &ChangesConfig, _: &QuarantineEntry, _: &[Edit]) -> Result<Batch> {
         never()
     }
     fn describe(_: &ChangesConfig, _: &Checkpoint) -> Vec<PartView> {
@@ -183,6 +183,9 @@ impl SinkConnector for Topic {
     async fn rewrite(_: Arc<TopicConfig>, _: SinkContext, _: Rewrite) -> Result<Facts> {
         never()
     }
+    async fn overtaken(_: Arc<TopicConfig>, _: CheckContext, _: Vec<(Batch, i64)>) -> Result<Option<Vec<bool>>> {
+        Ok(None)
+    }
     async fn quarantine(_: Arc<TopicConfig>, _: CheckContext) -> Result<Box<dyn QuarantineReader>> {
         never()
     }
@@ -232,6 +235,9 @@ impl SinkConnector for Lake {
     }
     async fn rewrite(_: Arc<LakeConfig>, _: SinkContext, _: Rewrite) -> Result<Facts> {
         never()
+    }
+    async fn overtaken(_: Arc<LakeConfig>, _: CheckContext, _: Vec<(Batch, i64)>) -> Result<Option<Vec<bool>>> {
+        Ok(None)
     }
     async fn quarantine(_: Arc<LakeConfig>, _: CheckContext) -> Result<Box<dyn QuarantineReader>> {
         never()

@@ -1,4 +1,4 @@
-//! `examples/dc-stock-counts`, a round of the night at a time, with the real binary and a real broker. What is right stands in
+//! `examples/dc-stock-counts` and `examples/supplier-prices`, a round of the night at a time, with the real binary and a real broker. What is right stands in
 //! the truth file that the generator wrote; topic and quarantine are read by a reader that is not the product's.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests stop at what they did not expect")]
 
@@ -13,8 +13,20 @@ use unbatch_test_harness::{Broker, Finished, Launch, Reader, unique_name};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// A copy of the example under a deployment and a topic of its own.
+/// An example with files of [`newlimits`].
+struct Example {
+    folder: &'static str,
+    topic: &'static str,
+    /// Ending of the empty file that follows each file.
+    marker: Option<&'static str>,
+}
+
+const STOCK_COUNTS: Example = Example { folder: "dc-stock-counts", topic: "stock.counts", marker: None };
+const PRICES: Example = Example { folder: "supplier-prices", topic: "supplier.prices", marker: Some(".done") };
+
+/// A copy of an example under a deployment and a topic of its own.
 struct Night {
+    example: Example,
     home: tempfile::TempDir,
     deployment: String,
     topic: String,
@@ -22,22 +34,22 @@ struct Night {
 }
 
 impl Night {
-    fn new(broker: &Broker) -> Night {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/dc-stock-counts");
+    fn new(example: Example, broker: &Broker) -> Night {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join("pipelines")).unwrap();
         fs::create_dir_all(home.path().join("drops")).unwrap();
-        let topic = unique_name("stock.counts");
-        let yaml = fs::read_to_string(example.join("pipelines/dc-stock-counts.yaml")).unwrap();
-        assert!(yaml.contains("name: stock.counts,"), "the example writes to the topic stock.counts");
-        let yaml = yaml.replace("name: stock.counts,", &format!("name: {topic},"));
-        fs::write(home.path().join("pipelines/dc-stock-counts.yaml"), yaml).unwrap();
+        let topic = unique_name(example.topic);
+        let pipeline = format!("pipelines/{}.yaml", example.folder);
+        let yaml = fs::read_to_string(example.path().join(&pipeline)).unwrap();
+        let named = format!("name: {},", example.topic);
+        assert!(yaml.contains(&named), "the example writes to the topic {}", example.topic);
+        fs::write(home.path().join(pipeline), yaml.replace(&named, &format!("name: {topic},"))).unwrap();
         // tests share an Apache Kafka, so each has a deployment of its own; at most 12 characters
         static NIGHTS: AtomicU32 = AtomicU32::new(0);
         let (process, night) = (std::process::id() % 10_000_000, NIGHTS.fetch_add(1, Ordering::Relaxed));
         let deployment = format!("n{process}-{night}");
         fs::write(home.path().join("unbatch.yaml"), format!("deployment: {deployment}\n")).unwrap();
-        Night { home, deployment, topic, bootstrap: broker.bootstrap().to_owned() }
+        Night { example, home, deployment, topic, bootstrap: broker.bootstrap().to_owned() }
     }
 
     fn unbatch(&self, arguments: &[&str]) -> Finished {
@@ -46,19 +58,38 @@ impl Night {
     }
 
     fn ledger(&self) -> (Ledger, PathBuf) {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/dc-stock-counts/data");
+        let data = self.example.path().join("data");
         (Ledger::open(&data).unwrap(), data)
+    }
+
+    fn drops(&self) -> DropFolder {
+        let marker = self.example.marker.map(str::to_owned);
+        DropFolder::new(self.home.path().join("drops"), marker, SameName::Replace).unwrap()
+    }
+}
+
+impl Example {
+    fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(self.folder)
     }
 }
 
 #[test]
-fn every_row_of_the_nights_is_in_the_topic_or_in_quarantine_exactly_once() {
-    let Some(broker) = Broker::from_env("every_row_of_the_nights_is_in_the_topic_or_in_quarantine_exactly_once") else {
-        return;
-    };
-    let night = Night::new(&broker);
+fn every_row_of_the_stock_counts_is_in_the_topic_or_in_quarantine_exactly_once() {
+    every_row_once("every_row_of_the_stock_counts_is_in_the_topic_or_in_quarantine_exactly_once", STOCK_COUNTS);
+}
+
+#[test]
+fn every_row_of_the_prices_is_in_the_topic_or_in_quarantine_exactly_once() {
+    every_row_once("every_row_of_the_prices_is_in_the_topic_or_in_quarantine_exactly_once", PRICES);
+}
+
+#[track_caller]
+fn every_row_once(test: &str, example: Example) {
+    let Some(broker) = Broker::from_env(test) else { return };
+    let night = Night::new(example, &broker);
     let (ledger, data) = night.ledger();
-    let folder = DropFolder::new(night.home.path().join("drops"), None, SameName::Replace).unwrap();
+    let folder = night.drops();
     let mut rounds: Vec<&str> = ledger.truth().files.iter().map(|f| f.round.as_str()).collect();
     rounds.dedup();
     for round in rounds {
@@ -73,7 +104,7 @@ fn every_row_of_the_nights_is_in_the_topic_or_in_quarantine_exactly_once() {
     }
     let reader = Reader::committed(broker.bootstrap());
     let records = reader.read(&night.topic, DEADLINE).unwrap();
-    let quarantine = format!("{}.dc-stock-counts.quarantine", night.deployment);
+    let quarantine = format!("{}.{}.quarantine", night.deployment, night.example.folder);
     let rejected = reader.read(&quarantine, DEADLINE).unwrap();
     let parse = |bytes: &Option<Vec<u8>>| bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok());
     let rows = records.iter().map(|r| {
@@ -101,9 +132,9 @@ fn the_commands_show_what_was_done_and_no_command_shows_more_than_it_should() {
     else {
         return;
     };
-    let night = Night::new(&broker);
+    let night = Night::new(STOCK_COUNTS, &broker);
     let (ledger, data) = night.ledger();
-    let folder = DropFolder::new(night.home.path().join("drops"), None, SameName::Replace).unwrap();
+    let folder = night.drops();
     let first_round = ledger.truth().files[0].round.clone();
     for file in ledger.truth().files.iter().filter(|f| f.round == first_round) {
         folder.drop_file(&data, file).unwrap();

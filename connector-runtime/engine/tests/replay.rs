@@ -1,0 +1,159 @@
+//! Refused rows that are read again: each goes through once, whatever happens and however often it is asked for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+use unbatch_api::config::NoSecrets;
+use unbatch_api::context::OwnsAll;
+use unbatch_api::quarantine::{Edit, QuarantineFilter};
+use unbatch_api::testkit::memory::{MemorySinkConnector, MemorySourceConnector};
+use unbatch_api::testkit::{Faults, MemoryWorld};
+use unbatch_api::{Bound, DeploymentName, Error, Kind, QuarantineEntry};
+use unbatch_engine::config::{PipelineSpec, load_text};
+use unbatch_engine::replay::{Choice, Replayed, Verdict, rehearse, replay};
+use unbatch_engine::{Registry, Rollback, Scene, StatusBoard, start};
+
+/// Of 40 rows every fifth is refused.
+const REFUSED: u64 = 8;
+
+struct Plant {
+    world: MemoryWorld,
+    spec: PipelineSpec,
+}
+
+impl Plant {
+    /// A pipeline that has taken what it could.
+    async fn run(sink_options: &str) -> Self {
+        let world = MemoryWorld::default();
+        let spec = pipeline(sink_options);
+        let plant = Self { world, spec };
+        let mut running = start(vec![plant.spec.clone()], plant.scene(), StatusBoard::default()).await;
+        assert!(running.ended().await.iter().all(|ended| ended.errors.is_empty()));
+        assert_eq!(plant.waiting(), REFUSED);
+        plant
+    }
+
+    fn scene(&self) -> Scene {
+        Scene {
+            deployment: DeploymentName::parse("test").unwrap(),
+            resources: self.world.resources(),
+            secrets: Arc::new(NoSecrets),
+            ownership: Arc::new(OwnsAll),
+            bound: Bound::Once,
+            memory_bytes: 64 << 20,
+            accept_change: BTreeSet::new(),
+            rollback: Rollback::Intended,
+            seed: 1,
+        }
+    }
+
+    async fn replay(&self, choice: &Choice) -> (Replayed, Option<Error>) {
+        let (_go_on, stop) = watch::channel(false);
+        replay(&self.spec, &self.scene(), choice.clone(), stop).await
+    }
+
+    fn entries(&self) -> Vec<QuarantineEntry> {
+        self.world.store("rows").quarantine(&self.scene().deployment, &self.spec.name)
+    }
+
+    fn waiting(&self) -> u64 {
+        self.entries().iter().filter(|entry| entry.replayed.is_none()).count() as u64
+    }
+
+    /// How often each row is visible, by its number.
+    fn rows(&self) -> BTreeMap<u64, u32> {
+        let mut rows = BTreeMap::new();
+        for row in self.world.store("rows").rows() {
+            *rows.entry(row.cells.split('|').next().unwrap().parse().unwrap()).or_default() += 1;
+        }
+        rows
+    }
+}
+
+fn pipeline(sink_options: &str) -> PipelineSpec {
+    let registry = Registry::default().source::<MemorySourceConnector>().sink::<MemorySinkConnector>();
+    let yaml = format!(
+        "version: 1\npipeline: p\nsource: {{memory: {{feed: rows, generate: {{rows: 40, rejected_every: 5}}}}}}\n\
+         sink: {{memory: {{store: rows{sink_options}}}}}\n"
+    );
+    let (spec, found) = load_text(Path::new("p.yaml"), &yaml, &registry);
+    spec.unwrap_or_else(|| panic!("{found:?}"))
+}
+
+fn with_price(price: &str) -> Choice {
+    let edits = vec![Edit { column: "price".into(), text: price.into() }];
+    Choice { edits, ..Choice::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_go_through_once_and_a_second_replay_does_nothing() {
+    let plant = Plant::run("").await;
+    let (replayed, error) = plant.replay(&Choice::default()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((replayed.rows, replayed.still_wrong, replayed.told.len()), (0, REFUSED, REFUSED as usize));
+    assert_eq!((plant.waiting(), plant.rows().len()), (REFUSED, 32));
+
+    let one = plant.entries()[2].clone();
+    let choice = Choice {
+        filter: QuarantineFilter { ids: Some(vec![one.id[..9].to_owned()]), ..QuarantineFilter::default() },
+        ..with_price("12.00")
+    };
+    let rehearsed = rehearse(&plant.spec, &plant.scene(), &choice, 100).await.unwrap();
+    assert!(matches!(&rehearsed[..], [(entry, Verdict::Goes { .. })] if *entry == one), "{rehearsed:?}");
+    assert_eq!(plant.waiting(), REFUSED, "a rehearsal changes nothing");
+    assert_eq!(plant.replay(&choice).await.0.rows, 1);
+    assert_eq!(plant.waiting(), REFUSED - 1);
+    assert_eq!(plant.entries()[2].replayed, Some(1));
+
+    assert_eq!(plant.replay(&with_price("12.00")).await.0.rows, REFUSED - 1);
+    let (replayed, error) = plant.replay(&with_price("12.00")).await;
+    assert!(error.is_none() && replayed.rows == 0 && replayed.still_wrong == 0, "{replayed:?} {error:?}");
+    assert_eq!(plant.rows(), (1..=40).map(|id| (id, 1)).collect());
+    let refused = plant.world.store("rows").rows().into_iter().find(|row| row.cells.starts_with("5|")).unwrap();
+    assert_eq!((refused.cells.as_str(), refused.origin), ("5|part-0|12.00", plant.entries()[0].origin.clone()));
+}
+
+/// The row that went through is refused once more, now by the sink: its old entry is done with, its new one waits.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_the_sink_refuses_waits_again() {
+    let plant = Plant::run(", row_bytes_max: 20B").await;
+    let (replayed, error) = plant.replay(&with_price("123456789.00")).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((replayed.rows, replayed.refused), (0, REFUSED));
+    let waiting: Vec<_> = plant.entries().into_iter().filter(|entry| entry.replayed.is_none()).collect();
+    assert!(waiting.iter().all(|entry| entry.code == "too_large" && entry.split == "p/replay"), "{waiting:?}");
+    assert_eq!(waiting.len() as u64, REFUSED);
+    assert_eq!(plant.rows().len(), 32);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_column_that_there_is_not_is_refused_and_nothing_is_written() {
+    let plant = Plant::run("").await;
+    let edits = vec![Edit { column: "prize".into(), text: "1.00".into() }];
+    let (replayed, error) = plant.replay(&Choice { edits, ..Choice::default() }).await;
+    assert_eq!((replayed.rows, error.unwrap().kind()), (0, Kind::Misconfigured));
+    assert_eq!(plant.waiting(), REFUSED);
+}
+
+/// Replies are lost, commits come late, somebody else opens the split, and two people replay at once.
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_each_row_goes_through_once() {
+    for seed in 1..=150 {
+        let plant = Plant::run("").await;
+        plant.world.set_faults(&plant.spec.name, Faults::seeded(seed, 3).at_most(12).usurping());
+        let choice = with_price("1.00");
+        let mut attempts = 0;
+        while plant.waiting() > 0 {
+            attempts += 1;
+            assert!(attempts < 50, "seed {seed}: {:?}", plant.entries());
+            let (one, other) = tokio::join!(plant.replay(&choice), plant.replay(&choice));
+            for error in [one.1, other.1].into_iter().flatten() {
+                assert!(matches!(error.kind(), Kind::Fenced | Kind::Transient), "seed {seed}: {error:?}");
+            }
+        }
+        assert_eq!(plant.rows(), (1..=40).map(|id| (id, 1)).collect(), "seed {seed}");
+    }
+}

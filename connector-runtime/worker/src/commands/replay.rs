@@ -1,0 +1,250 @@
+//! `unbatch quarantine replay`: refused rows are read again and go through, each once however often it is asked for.
+
+use super::Context;
+use super::quarantine::ID_SHOWN;
+use crate::answer::Answer;
+use crate::arguments::Replay;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::pipeline_files::find_one;
+use crate::run::signals::Signals;
+use crate::tables::{Align, table};
+use crate::terminal::{Glyph, Output, Style, Terminal};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use tokio::sync::watch;
+use unbatch_api::figures::grouped;
+use unbatch_api::quarantine::{Edit, QuarantineFilter};
+use unbatch_api::{Batch, Error, QuarantineEntry, Result};
+use unbatch_engine::Scene;
+use unbatch_engine::cells::cells_of;
+use unbatch_engine::config::PipelineSpec;
+use unbatch_engine::replay::{self as engine, Choice, Replayed, StillWrong, Verdict};
+
+/// Rows in the place of newer ones that are named.
+const OVERTAKING_SHOWN: usize = 5;
+
+pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
+    let choice = choice(args)?;
+    let looking = cx.look(args.pipeline.dev.dev)?;
+    let spec = find_one(&args.pipeline.name, &args.pipeline.paths, looking.setup.file.as_deref(), &cx.registry)?;
+    let scene = looking.scene();
+    let runtime = super::async_runtime()?;
+    if args.dry_run {
+        let seen = runtime.block_on(engine::rehearse(&spec, &scene, &choice, args.limit))?;
+        let rows: Vec<Value> = seen.iter().map(|(entry, verdict)| rehearsed_json(entry, verdict)).collect();
+        let text = rehearsed_text(&seen, args.limit, &cx.terminal);
+        return Ok(Answer::new(text, json!({"pipeline": spec.name, "dry_run": true, "entries": rows})));
+    }
+    let (replayed, error) = runtime.block_on(until_told_to_stop(&spec, &scene, choice, &cx.terminal))?;
+    let answer = Answer::new(replayed_text(&replayed, args.keep_newer, &cx.terminal), result(&spec, &replayed));
+    Ok(match error {
+        Some(error) => answer.failed(Failure::Error(error)),
+        None if waits(&replayed, args.keep_newer) => answer.exit(Exit::Found),
+        None => answer,
+    })
+}
+
+fn result(spec: &PipelineSpec, replayed: &Replayed) -> Value {
+    let mut result = json!(replayed);
+    result["pipeline"] = json!(spec.name);
+    result["dry_run"] = json!(false);
+    result
+}
+
+fn choice(args: &Replay) -> Result<Choice> {
+    let edits = args.set.iter().map(|text| edit(text)).collect::<Result<Vec<_>>>()?;
+    let ids = if args.ids.is_empty() { None } else { Some(args.ids.clone()) };
+    let filter = QuarantineFilter { code: args.code.clone(), ids, with_replayed: false };
+    Ok(Choice { filter, edits, keep_newer: args.keep_newer })
+}
+
+fn edit(text: &str) -> Result<Edit> {
+    match text.split_once('=') {
+        Some((column, text)) if !column.is_empty() => Ok(Edit { column: column.to_owned(), text: text.to_owned() }),
+        _ => Err(Error::misconfigured("reading --set failed, it names no column and text")
+            .code("U0768")
+            .help("write COLUMN=TEXT, such as --set price=12.00; nothing behind the equals sign is an empty field")),
+    }
+}
+
+/// A signal ends it after the epoch under way; what is left waits on.
+async fn until_told_to_stop(
+    spec: &PipelineSpec,
+    scene: &Scene,
+    choice: Choice,
+    terminal: &Terminal,
+) -> Result<(Replayed, Option<Error>)> {
+    let mut signals = Signals::listen()?;
+    let (stop, stopped) = watch::channel(false);
+    let mut replaying = std::pin::pin!(engine::replay(spec, scene, choice, stopped));
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            ended = &mut replaying => return Ok(ended),
+            signal = signals.next() => {
+                told += 1;
+                if told > 1 {
+                    crate::run::signals::end_at_once(Exit::Failed);
+                }
+                terminal.say(&format!("{signal}: committing what was read; once more ends at once"));
+                stop.send_replace(true);
+            }
+        }
+    }
+}
+
+const COLUMNS: [(&str, Align); 4] =
+    [("id", Align::Left), ("reason", Align::Left), ("where", Align::Left), ("what was expected", Align::Left)];
+
+/// Whether entries that were chosen are not done with.
+fn waits(replayed: &Replayed, keep_newer: bool) -> bool {
+    replayed.still_wrong + replayed.refused > 0 || (keep_newer && !replayed.overtaking.is_empty())
+}
+
+fn replayed_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> String {
+    let entries = replayed.rows + replayed.filtered + replayed.refused + replayed.still_wrong;
+    if entries == 0 && replayed.overtaking.is_empty() {
+        return "nothing to replay\n".to_owned();
+    }
+    let mut text = String::new();
+    if !replayed.told.is_empty() {
+        text = table(&COLUMNS, replayed.told.iter().map(wrong_cells), terminal);
+        if replayed.still_wrong > replayed.told.len() as u64 {
+            text.push_str("and more\n");
+        }
+    }
+    if !replayed.overtaking.is_empty() {
+        text.push_str(&overtaking_text(replayed, keep_newer, terminal));
+    }
+    let (glyph, style) =
+        if waits(replayed, keep_newer) { (Glyph::Warning, Style::Magenta) } else { (Glyph::Good, Style::Green) };
+    let _ = write!(
+        text,
+        "{} {} replayed",
+        terminal.paint(Output::Result, style, terminal.glyph(glyph)),
+        rows(replayed.rows)
+    );
+    let others = [
+        (replayed.filtered, "left out by the steps"),
+        (replayed.refused, "refused by the sink"),
+        (replayed.still_wrong, "still wrong"),
+    ];
+    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, ", {} {what}", grouped(count));
+    }
+    text.push('\n');
+    text
+}
+
+/// A row that was refused in the morning would undo what came at noon.
+fn overtaking_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> String {
+    let count = rows(replayed.overtaking.len() as u64);
+    let what = match keep_newer {
+        true => "left waiting: readers see a newer row with the same key",
+        false => "now in the place of a newer row with the same key (--keep-newer leaves such rows waiting)",
+    };
+    let places = replayed.overtaking.iter().take(OVERTAKING_SHOWN);
+    let mut places: Vec<String> = places.map(|one| format!("{} {}", short(&one.id), one.place)).collect();
+    if replayed.overtaking.len() > OVERTAKING_SHOWN {
+        places.push("…".to_owned());
+    }
+    let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+    format!("{glyph} {count} {what}: {}\n", places.join(", "))
+}
+
+fn rows(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(ID_SHOWN).collect()
+}
+
+fn wrong_cells(wrong: &StillWrong) -> Vec<String> {
+    vec![short(&wrong.id), wrong.code.clone(), wrong.place.to_string(), wrong.message.clone()]
+}
+
+/// Shows the rows themselves: what a rehearsal is for.
+fn rehearsed_text(seen: &[(QuarantineEntry, Verdict)], limit: usize, terminal: &Terminal) -> String {
+    if seen.is_empty() {
+        return "nothing to replay\n".to_owned();
+    }
+    let mut text = String::new();
+    for (entry, verdict) in seen {
+        let (glyph, style, outcome) = match verdict {
+            Verdict::Goes { row, overtakes } => {
+                let row = cells(row).to_string();
+                match overtakes {
+                    true => (Glyph::Warning, Style::Magenta, format!("{row}  readers see a newer row with this key")),
+                    false => (Glyph::Good, Style::Green, row),
+                }
+            }
+            Verdict::Filtered(_) => (Glyph::Good, Style::Green, "left out by the steps".to_owned()),
+            Verdict::StillWrong(rejected) => {
+                (Glyph::Warning, Style::Magenta, format!("still {}: {}", rejected.code, rejected.message))
+            }
+        };
+        let glyph = terminal.paint(Output::Result, style, terminal.glyph(glyph));
+        let _ = writeln!(text, "{glyph} {}  {}  {outcome}", short(&entry.id), entry.origin);
+    }
+    if seen.len() >= limit {
+        text.push_str("and perhaps more; raise --limit\n");
+    }
+    text.push_str("nothing was written; leave out --dry-run to replay\n");
+    text
+}
+
+/// What cannot be shown does not keep the others from being shown.
+fn cells(row: &Batch) -> Value {
+    cells_of(row, 0).map_or(Value::Null, Value::Object)
+}
+
+fn rehearsed_json(entry: &QuarantineEntry, verdict: &Verdict) -> Value {
+    let mut value = json!({"id": entry.id, "place": entry.origin.to_string()});
+    match verdict {
+        Verdict::Goes { row, overtakes } => {
+            value["row"] = cells(row);
+            value["overtakes"] = json!(overtakes);
+        }
+        Verdict::Filtered(_) => value["filtered"] = json!(true),
+        Verdict::StillWrong(rejected) => {
+            value["code"] = json!(rejected.code);
+            value["message"] = json!(rejected.message);
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unbatch_api::RowOrigin;
+
+    #[test]
+    fn a_cell_is_set_by_column_and_text() {
+        let set = edit("note=a=b").unwrap();
+        assert_eq!((set.column.as_str(), set.text.as_str()), ("note", "a=b"));
+        assert_eq!(edit("note=").unwrap().text, "");
+        for wrong in ["note", "=12"] {
+            assert_eq!(edit(wrong).unwrap_err().code_text(), Some("U0768"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_result_counts_what_went_through_and_names_what_did_not() {
+        let place = RowOrigin::File { file: "a.csv".into(), delivery: "".into(), line: 7, byte: 99 };
+        let wrong = StillWrong {
+            id: "0123456789abcdef".into(),
+            place,
+            code: "bad_int".into(),
+            message: "column `n`: not an int32".into(),
+        };
+        let replayed = Replayed { rows: 1_200, still_wrong: 1, told: vec![wrong], ..Replayed::default() };
+        let text = replayed_text(&replayed, false, &Terminal::detect(true));
+        for part in ["01234567 ", "bad_int", "a.csv:7", "1,200 rows replayed, 1 still wrong"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert_eq!(replayed_text(&Replayed::default(), false, &Terminal::detect(true)), "nothing to replay\n");
+    }
+}

@@ -1,0 +1,234 @@
+//! What is looked at of a file: its beginning and its end, and whether that is text.
+
+use crate::folder::file_error;
+use crate::reader::{BOM, foreign};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use unbatch_api::{Error, Result};
+
+/// Most that is read of a file from its beginning, and of what is behind that from its end.
+pub const HEAD_BYTES: u64 = 1 << 20;
+pub const TAIL_BYTES: u64 = 64 << 10;
+/// How much of a file tells UTF-16 without a mark.
+const WIDE_BYTES: usize = 4096;
+
+/// Parts of one file.
+#[derive(Clone, Debug)]
+pub struct Excerpt {
+    /// As it was given.
+    pub path: PathBuf,
+    /// The name in its folder.
+    pub name: String,
+    /// From the beginning, without a byte order mark. Ends anywhere unless `is_whole`.
+    pub head: Vec<u8>,
+    pub is_whole: bool,
+    /// From the beginning of a line to the end of the file; empty when there is nothing behind the head.
+    pub tail: Vec<u8>,
+}
+
+impl Excerpt {
+    /// Reads the file's two ends.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = name_of(path)?;
+        let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, e))?;
+        if metadata.is_dir() {
+            return Err(Error::misconfigured("sampling a file failed: it is a folder")
+                .code("U0230")
+                .with("path", path.display())
+                .help("name files in it, such as its newest: the pipeline reads the whole folder then"));
+        }
+        if !metadata.is_file() {
+            return Err(Error::misconfigured("sampling a file failed: it is no regular file")
+                .code("U0230")
+                .with("path", path.display())
+                .help("write its content into a file and name that"));
+        }
+        let mut file = File::open(path).map_err(|e| unreadable(path, e))?;
+        let read = Self::ends(&mut file, metadata.len());
+        let (mut head, is_whole, tail) = read.map_err(|e| unreadable(path, e))?;
+        let excerpt = Self { path: path.to_owned(), name, head: std::mem::take(&mut head), is_whole, tail };
+        excerpt.checked()
+    }
+
+    /// A whole file that is in memory.
+    #[cfg(test)]
+    pub fn of(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self { path: name.into(), name: name.into(), head: bytes.to_vec(), is_whole: true, tail: vec![] }.checked()
+    }
+
+    /// Nothing but white space.
+    pub fn is_blank(&self) -> bool {
+        self.is_whole && self.head.iter().all(u8::is_ascii_whitespace)
+    }
+
+    fn ends(file: &mut File, size: u64) -> std::io::Result<(Vec<u8>, bool, Vec<u8>)> {
+        let most = if size <= HEAD_BYTES + TAIL_BYTES { HEAD_BYTES + TAIL_BYTES } else { HEAD_BYTES };
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        file.by_ref().take(most).read_to_end(&mut head)?;
+        if size <= most {
+            return Ok((head, true, tail));
+        }
+        file.seek(SeekFrom::Start(size - TAIL_BYTES))?;
+        file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+        // it begins anywhere in a line
+        let begin = memchr::memchr(b'\n', &tail).map_or(tail.len(), |at| at + 1);
+        tail.drain(..begin);
+        Ok((head, false, tail))
+    }
+
+    /// Refuses what is no text, with the place of the first byte that is none.
+    fn checked(mut self) -> Result<Self> {
+        if let Some((code, message)) = foreign(&self.head) {
+            let help = if code == "compressed" {
+                "unpack it first; a workbook (.xlsx) has to be saved as CSV, in UTF-8"
+            } else {
+                "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
+            };
+            return Err(self.no_text(&message).help(help));
+        }
+        if let Some(at) = memchr::memchr(0, &self.head) {
+            let (message, help) = match is_wide(&self.head) {
+                true => (
+                    "it looks like UTF-16, only UTF-8 is read so far",
+                    "convert it: iconv -f UTF-16LE -t UTF-8 FILE > NEW",
+                ),
+                false => (
+                    "there is a zero byte, which no text has",
+                    "if it is a CSV file, it is damaged: deliver it again; other kinds of files have to be exported as CSV",
+                ),
+            };
+            return Err(self.at(self.no_text(message), at).help(help));
+        }
+        if let Err(e) = std::str::from_utf8(&self.head) {
+            // a character may be cut where the excerpt ends
+            if self.is_whole || e.error_len().is_some() {
+                return Err(self.at(self.not_utf8(), e.valid_up_to()));
+            }
+            self.head.truncate(e.valid_up_to());
+        }
+        if memchr::memchr(0, &self.tail).is_some() || std::str::from_utf8(&self.tail).is_err() {
+            return Err(self.not_utf8().with("place", "within its last 64 KiB"));
+        }
+        if self.head.starts_with(BOM) {
+            self.head.drain(..BOM.len());
+        }
+        Ok(self)
+    }
+
+    fn not_utf8(&self) -> Error {
+        self.no_text("it is not UTF-8, and nothing else is read so far").help(
+            "convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW (Windows programs of western Europe write that, as a rule); \
+             the job that delivers the files has to do the same",
+        )
+    }
+
+    fn no_text(&self, message: &str) -> Error {
+        Error::misconfigured(format!("sampling a file failed: {message}"))
+            .code("U0231")
+            .with("file", self.path.display())
+    }
+
+    /// With line and offset of a byte of the head.
+    fn at(&self, error: Error, byte: usize) -> Error {
+        let line = memchr::memchr_iter(b'\n', &self.head[..byte]).count() + 1;
+        error.with("line", line).with("byte", byte)
+    }
+}
+
+/// Every second byte of the beginning is zero, more or less.
+fn is_wide(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(WIDE_BYTES)];
+    let zeros = |from: usize| start.iter().skip(from).step_by(2).filter(|b| **b == 0).count();
+    zeros(0).max(zeros(1)) * 5 > start.len()
+}
+
+/// As the source will know it.
+fn name_of(path: &Path) -> Result<String> {
+    let odd = |why: &str, help: &str| {
+        let message = format!("sampling a file failed: {why}");
+        Err(Error::misconfigured(message).code("U0230").with("path", path.display()).help(help))
+    };
+    match path.file_name().map(|name| name.to_str()) {
+        None => odd("there is no file name in the path", "name a CSV file"),
+        Some(None) => odd("its name is not UTF-8, and such files are never read", "rename it"),
+        Some(Some(name)) if name.starts_with('.') => {
+            odd("its name begins with a dot, and such files are never read", "rename it")
+        }
+        Some(Some(name)) => Ok(name.to_owned()),
+    }
+}
+
+fn unreadable(path: &Path, cause: std::io::Error) -> Error {
+    match cause.kind() {
+        ErrorKind::NotFound => Error::misconfigured("sampling a file failed: it is not there")
+            .code("U0230")
+            .with("path", path.display())
+            .help("check its spelling and the current folder"),
+        ErrorKind::PermissionDenied => Error::misconfigured("sampling a file failed: this user may not read it")
+            .code("U0230")
+            .with("path", path.display())
+            .help("give this user, and the one that will run the worker, the right to read it"),
+        _ => file_error("sampling a file failed", path, cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &[&str]) {
+        let error = Excerpt::of("a.csv", bytes).unwrap_err();
+        assert_eq!(error.code_text(), Some("U0231"));
+        let text = format!("{error:?}");
+        for part in expected {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_with_its_place_and_a_remedy() {
+        check(b"a,b\n1,\x002\n", &["zero byte", "line 2", "byte 6", "damaged"]);
+        check(b"a,b\n1,gr\xfc\xdfe\n", &["not UTF-8", "line 2", "byte 8", "iconv -f WINDOWS-1252"]);
+        check(b"\xff\xfea\0,\0b\0", &["UTF-16", "iconv"]);
+        check(b"a\0,\0b\0\n\0", &["UTF-16LE"]);
+        check(b"\x1f\x8b\x08\0\0", &["gzip", "unpack"]);
+        check(b"PK\x03\x04\x14\0", &["zip", ".xlsx"]);
+    }
+
+    #[test]
+    fn a_mark_of_byte_order_is_skipped() {
+        assert_eq!(Excerpt::of("a.csv", b"\xef\xbb\xbfa,b\n1,2\n").unwrap().head, b"a,b\n1,2\n");
+    }
+
+    #[test]
+    fn only_the_ends_of_a_large_file_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.csv");
+        // rows of 11 bytes; the head ends inside a character
+        let row = "1234567,é\n";
+        let count = 3 * HEAD_BYTES as usize / row.len();
+        std::fs::write(&path, row.repeat(count)).unwrap();
+        let excerpt = Excerpt::read(&path).unwrap();
+        assert!(!excerpt.is_whole && excerpt.head.len() as u64 <= HEAD_BYTES);
+        assert!(excerpt.tail.len() as u64 <= TAIL_BYTES && excerpt.tail.starts_with(b"1234567"));
+        std::fs::write(&path, row.repeat(10)).unwrap();
+        let excerpt = Excerpt::read(&path).unwrap();
+        assert!(excerpt.is_whole && excerpt.tail.is_empty() && excerpt.head.len() == 10 * row.len());
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = |path: &Path| {
+            let error = Excerpt::read(path).unwrap_err();
+            assert_eq!(error.code_text(), Some("U0230"), "{error:?}");
+            assert!(error.remedy().is_some());
+            error.message().to_owned()
+        };
+        assert!(code(&folder.path().join("no.csv")).contains("not there"));
+        assert!(code(folder.path()).contains("a folder") || code(folder.path()).contains("dot"));
+        assert!(code(&folder.path().join(".hidden.csv")).contains("dot"));
+    }
+}

@@ -1,0 +1,305 @@
+//! The sampled files as one table: is the first record a header, what do the columns hold, which of them may be a key.
+
+use super::column::{Column, Verdict};
+use super::excerpt::Excerpt;
+use super::number::Around;
+use super::shape::{Cell, Records, Shape, no_table};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use unbatch_api::{Choice, ColumnType, Error, Result};
+
+/// Columns that are tried together as a key, the first ones that can be one.
+const PAIRED_MAX: usize = 6;
+/// Longest text that is taken for a key.
+const KEY_LENGTH_MAX: usize = 64;
+
+/// What was found in all files together.
+pub struct Table {
+    pub shape: Shape,
+    pub has_header: bool,
+    /// Set when nothing but a guess says whether there is a header.
+    pub header_choice: Option<Choice>,
+    pub names: Vec<String>,
+    pub verdicts: Vec<Verdict>,
+    pub key: Vec<String>,
+    pub key_reason: String,
+    /// Data rows that were looked at, and records that fit no row.
+    pub rows: u64,
+    pub misshapen: u64,
+}
+
+/// One file of the sample.
+struct Part<'a> {
+    excerpt: &'a Excerpt,
+    head: Records,
+    tail: Option<Records>,
+    /// Which column of the table each of its fields is.
+    order: Vec<usize>,
+}
+
+impl Table {
+    /// Judges files of one kind; none of them is blank.
+    pub fn of(excerpts: &[Excerpt]) -> Result<Self> {
+        let shape = shape_of(excerpts)?;
+        let mut parts = Vec::with_capacity(excerpts.len());
+        for excerpt in excerpts {
+            let (head, tail) = shape.records(excerpt);
+            let order = (0..shape.width).collect();
+            parts.push(Part { excerpt, head, tail, order });
+        }
+        let names = first_names(&parts)?;
+        // columns may stand in another order in other files, which only a header can tell
+        let has_reordered = reorder(&mut parts, &names);
+        let columns = columns_of(&parts, &names, true);
+        let around = around(&columns, shape);
+        let (has_header, why_open) = match has_reordered {
+            true => (true, None),
+            false => judge_header(&columns, &names, &parts, around),
+        };
+        let (names, columns) = match has_header {
+            true => {
+                check_header(&names, &parts)?;
+                (names, columns)
+            }
+            false => ((1..=shape.width).map(|n| format!("c{n}")).collect(), columns_of(&parts, &names, false)),
+        };
+        let skip = usize::from(has_header);
+        let rows: u64 = parts.iter().map(|p| p.rows(skip) as u64).sum();
+        if rows == 0 {
+            let only =
+                parts.first().map(|p| no_table(p.excerpt, "it has a header and no rows, so nothing tells the types"));
+            return Err(only
+                .unwrap_or_else(|| Error::misconfigured("sampling failed: no file has rows").code("U0232"))
+                .help("name a file of another day that has rows"));
+        }
+        let around = self::around(&columns, shape);
+        let verdicts: Vec<Verdict> = columns.iter().map(|c| c.verdict(around)).collect();
+        let (key, key_reason) = key_of(&parts, &names, &columns, &verdicts, skip);
+        let misshapen = parts.iter().map(|p| p.head.misshapen as u64).sum();
+        let header_choice = why_open.map(|why| header_choice(has_header, why));
+        Ok(Self { shape, has_header, header_choice, names, verdicts, key, key_reason, rows, misshapen })
+    }
+}
+
+impl Part<'_> {
+    fn rows(&self, skip: usize) -> usize {
+        self.head.len().saturating_sub(skip) + self.tail.as_ref().map_or(0, Records::len)
+    }
+    fn first(&self) -> Option<Vec<Cell<'_>>> {
+        (self.head.len() > 0).then(|| self.head.row(0).collect())
+    }
+    /// All records that are rows, in the file's order.
+    fn all(&self, skip: usize) -> impl Iterator<Item = (&Records, usize)> {
+        let head = (skip..self.head.len()).map(|row| (&self.head, row));
+        head.chain(self.tail.iter().flat_map(|tail| (0..tail.len()).map(move |row| (tail, row))))
+    }
+    /// The field that is this column.
+    fn field_of(&self, column: usize) -> usize {
+        self.order.iter().position(|c| *c == column).unwrap_or(column)
+    }
+}
+
+/// The shape of the largest file, which all others must have too.
+fn shape_of(excerpts: &[Excerpt]) -> Result<Shape> {
+    let largest = excerpts.iter().max_by_key(|e| e.head.len());
+    let Some(largest) = largest else {
+        return Err(Error::misconfigured("sampling failed: there is no file")
+            .code("U0230")
+            .help("name one or more CSV files"));
+    };
+    let shape = Shape::of(largest)?;
+    for excerpt in excerpts {
+        let (records, _) = shape.records(excerpt);
+        if records.len() == 0 || records.misshapen > records.len() {
+            return Err(other_kind(excerpt, largest).with("fields of the other", shape.width));
+        }
+    }
+    Ok(shape)
+}
+
+fn other_kind(excerpt: &Excerpt, other: &Excerpt) -> Error {
+    Error::misconfigured("sampling the files failed: they are not of one kind")
+        .code("U0233")
+        .with("file", excerpt.path.display())
+        .with("differs from", other.path.display())
+        .help("one pipeline reads files with the same columns: run init once for each kind")
+}
+
+fn first_names(parts: &[Part]) -> Result<Vec<String>> {
+    let first = parts.first().and_then(Part::first).unwrap_or_default();
+    Ok(first.into_iter().map(|cell| cell.text.into_owned()).collect())
+}
+
+/// Puts the fields of files whose header has the same names in another order; true when there is such a file.
+fn reorder(parts: &mut [Part], names: &[String]) -> bool {
+    let mut any = false;
+    for part in parts.iter_mut().skip(1) {
+        let here: Vec<String> = part.first().unwrap_or_default().into_iter().map(|c| c.text.into_owned()).collect();
+        let order: Option<Vec<usize>> = here.iter().map(|n| names.iter().position(|m| m == n)).collect();
+        let Some(order) = order.filter(|order| order.iter().collect::<HashSet<_>>().len() == names.len()) else {
+            continue;
+        };
+        if order.iter().enumerate().any(|(field, column)| field != *column) {
+            part.order = order;
+            any = true;
+        }
+    }
+    any
+}
+
+fn columns_of(parts: &[Part], names: &[String], has_header: bool) -> Vec<Column> {
+    let mut columns = vec![Column::default(); names.len()];
+    for part in parts {
+        for (records, row) in part.all(usize::from(has_header)) {
+            for (field, cell) in records.row(row).enumerate() {
+                if let Some(column) = part.order.get(field).and_then(|c| columns.get_mut(*c)) {
+                    column.see(&cell);
+                }
+            }
+        }
+    }
+    columns
+}
+
+fn around(columns: &[Column], shape: Shape) -> Around {
+    let has_decimal_commas = columns.iter().any(Column::has_decimal_commas);
+    Around { delimiter: shape.delimiter, has_decimal_commas }
+}
+
+/// Whether the first record is a header, and why that is open, if it is.
+fn judge_header(columns: &[Column], names: &[String], parts: &[Part], around: Around) -> (bool, Option<&'static str>) {
+    let distinct = names.iter().collect::<HashSet<_>>().len() == names.len();
+    let votes: Vec<bool> = columns.iter().zip(names).filter_map(|(c, n)| c.would_take(n, around)).collect();
+    let (rows, titles) = (votes.iter().filter(|v| **v).count(), votes.iter().filter(|v| !**v).count());
+    let same_first =
+        parts.len() > 1 && parts.iter().all(|p| p.first().is_some_and(|f| f.iter().map(|c| &*c.text).eq(names)));
+    let is_named = distinct && names.iter().all(|n| !Column::is_null_word(n));
+    match (titles, rows) {
+        (1.., 0) => (true, None),
+        (0, 1..) if is_named && has_years_above(columns, names) => {
+            (true, Some("the first record has years, as names of columns or as a row"))
+        }
+        (0, 1..) => (false, Some("the first record looks like a row")),
+        // one bad value in the first row, perhaps
+        (1.., 1..) => (true, Some("the first record may be a row with bad values")),
+        (0, 0) if same_first && is_named => (true, None),
+        (0, 0) if !is_named => (false, Some("the first record has empty or equal fields, so it is taken for a row")),
+        (0, 0) => (true, Some("all columns are text, so the first record may be a row")),
+    }
+}
+
+/// Years of the first record stand above numbers that are none, as in a table with a column for each year.
+fn has_years_above(columns: &[Column], names: &[String]) -> bool {
+    let is_year = |name: &str| name.len() == 4 && matches!(name.parse::<u32>(), Ok(1800..=2199));
+    let mut years = columns.iter().zip(names).filter(|(_, name)| is_year(name)).peekable();
+    years.peek().is_some() && years.all(|(column, _)| column.has_others_than_years())
+}
+
+fn header_choice(has_header: bool, why: &str) -> Choice {
+    let (chosen, other) =
+        if has_header { ("header: present", "header: none") } else { ("header: none", "header: present") };
+    let chosen = chosen.to_owned();
+    Choice { about: "header".into(), why: why.into(), chosen, instead: vec![other.into()] }
+}
+
+/// What the source would park the file for.
+fn check_header(names: &[String], parts: &[Part]) -> Result<()> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    if let Some(at) = names.iter().position(String::is_empty) {
+        return Err(no_table(first.excerpt, "a column has no name in the header")
+            .with("column", at + 1)
+            .help(
+                "give it a name where the file is written (in pandas: to_csv(index=False) or index_label=…), or take away the \
+                 delimiter at the end of the lines: the source refuses files with unnamed columns",
+            ));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if let Some(before) = names[..at].iter().position(|n| n == name) {
+            return Err(no_table(first.excerpt, "two columns have the same name in the header")
+                .with("columns", format!("{} and {}", before + 1, at + 1))
+                .help("rename one of them where the file is written: the source refuses such files"));
+        }
+    }
+    for part in parts {
+        let here: HashSet<String> = part.first().unwrap_or_default().into_iter().map(|c| c.text.into_owned()).collect();
+        if let Some(lacking) = names.iter().find(|n| !here.contains(*n)) {
+            return Err(other_kind(part.excerpt, first.excerpt).with("has no column", lacking));
+        }
+    }
+    Ok(())
+}
+
+/// The first column, or pair, that is unique and never empty; and why. A number that only measures something is none.
+fn key_of(
+    parts: &[Part],
+    names: &[String],
+    columns: &[Column],
+    verdicts: &[Verdict],
+    skip: usize,
+) -> (Vec<String>, String) {
+    let may_be = |c: &usize| {
+        let verdict = &verdicts[*c];
+        let kind = match verdict.column_type {
+            ColumnType::String | ColumnType::Date => true,
+            ColumnType::Int32 | ColumnType::Int64 => *c == 0 || names_a_thing(&names[*c]),
+            _ => false,
+        };
+        verdict.required && kind && columns[*c].length_max() <= KEY_LENGTH_MAX
+    };
+    let candidates: Vec<usize> = (0..names.len()).filter(may_be).collect();
+    let named = |columns: &[usize]| columns.iter().map(|c| names[*c].clone()).collect::<Vec<_>>();
+    let rows: usize = parts.iter().map(|p| p.rows(skip)).sum();
+    if rows < 2 {
+        return (Vec::new(), "the sample has one row only".to_owned());
+    }
+    if let Some(c) = candidates.iter().find(|c| is_unique(parts, &[**c], skip, false)) {
+        return (named(&[*c]), "unique and never empty in the sample".to_owned());
+    }
+    // a file that comes every day names the same things again; numbers of lines do too
+    let is_text = |c: &&usize| verdicts[**c].column_type == ColumnType::String;
+    if parts.len() > 1
+        && let Some(c) = candidates.iter().filter(is_text).find(|c| is_unique(parts, &[**c], skip, true))
+    {
+        return (named(&[*c]), "unique and never empty in each file of the sample, later files repeat it".to_owned());
+    }
+    let paired = &candidates[..candidates.len().min(PAIRED_MAX)];
+    for (at, first) in paired.iter().enumerate() {
+        for second in &paired[at + 1..] {
+            if is_unique(parts, &[*first, *second], skip, false) {
+                return (named(&[*first, *second]), "together unique and never empty in the sample".to_owned());
+            }
+        }
+    }
+    (Vec::new(), "no column, and no two of the first ones, are unique and never empty in the sample".to_owned())
+}
+
+/// Whether a word of the name says that the column names something: `order_id`, `Sample Number`.
+fn names_a_thing(name: &str) -> bool {
+    const WORDS: [&str; 13] =
+        ["id", "ids", "no", "nr", "num", "number", "nummer", "code", "key", "line", "zip", "year", "jahr"];
+    let lower = name.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| WORDS.contains(&word)) || name.ends_with("Id") || name.ends_with("ID") || name.ends_with("No")
+}
+
+fn is_unique(parts: &[Part], columns: &[usize], skip: usize, in_each_file: bool) -> bool {
+    let mut seen = HashSet::new();
+    for part in parts {
+        if in_each_file {
+            seen.clear();
+        }
+        let fields: Vec<usize> = columns.iter().map(|c| part.field_of(*c)).collect();
+        for (records, row) in part.all(skip) {
+            let mut hasher = DefaultHasher::new();
+            fields.iter().for_each(|field| records.raw(row, *field).hash(&mut hasher));
+            if !seen.insert(hasher.finish()) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

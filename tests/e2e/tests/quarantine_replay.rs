@@ -1,0 +1,222 @@
+//! `unbatch quarantine replay` with the real binary and a real broker: a refused row goes through once, also when the process
+//! dies at any step of it, and also when a mark that says so cannot be seen yet.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests stop at what they did not expect")]
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use unbatch_test_harness::{Broker, Finished, Launch, Reader, Record, unique_name, wait_until};
+
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Three good rows and three with a letter O for a zero.
+const MORNING: &str = "sku,price\nA,1.00\nB,2.O0\nC,3.00\nD,4.O0\nE,5.00\nF,6.O0\n";
+
+struct Shop {
+    home: tempfile::TempDir,
+    deployment: String,
+    topic: String,
+    bootstrap: String,
+}
+
+impl Shop {
+    /// With the morning's file taken.
+    fn new(broker: &Broker) -> Shop {
+        let home = tempfile::tempdir().unwrap();
+        let topic = unique_name("prices");
+        fs::create_dir_all(home.path().join("pipelines")).unwrap();
+        fs::create_dir_all(home.path().join("drops")).unwrap();
+        let yaml = format!(
+            "version: 1\npipeline: prices\nsource:\n  csv_drops:\n    url: file:../drops/\n    match: \"*.csv\"\n    \
+             ready_when: {{stable_for: 1ms}}\n    columns:\n      - {{name: sku, type: string, required: true}}\n      \
+             - {{name: price, type: \"decimal(12,2)\"}}\nsink:\n  topic: {{name: {topic}, key: [sku], partitions: 2}}\n"
+        );
+        fs::write(home.path().join("pipelines/prices.yaml"), yaml).unwrap();
+        static SHOPS: AtomicU32 = AtomicU32::new(0);
+        let deployment = format!("r{}-{}", std::process::id() % 10_000_000, SHOPS.fetch_add(1, Ordering::Relaxed));
+        fs::write(home.path().join("unbatch.yaml"), format!("deployment: {deployment}\n")).unwrap();
+        let shop = Shop { home, deployment, topic, bootstrap: broker.bootstrap().to_owned() };
+        shop.drop_file("morning.csv", MORNING);
+        shop.run_once();
+        shop
+    }
+
+    fn drop_file(&self, name: &str, content: &str) {
+        fs::write(self.home.path().join("drops").join(name), content).unwrap();
+    }
+
+    fn launch(&self, arguments: &[&str]) -> Launch {
+        let launch = Launch::unbatch().args(arguments).args(["--brokers", &self.bootstrap]);
+        launch.current_dir(self.home.path())
+    }
+
+    fn run_once(&self) {
+        let run = self.launch(&["run", "--once", "--no-http"]).run(DEADLINE);
+        assert!(run.status.success(), "{}{}", run.stdout, run.stderr);
+    }
+
+    fn replay(&self, arguments: &[&str]) -> Finished {
+        self.launch(&[&["quarantine", "replay", "prices"], arguments].concat()).run(DEADLINE)
+    }
+
+    fn replay_json(&self, arguments: &[&str]) -> Value {
+        let replay = self.replay(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&replay.stdout).unwrap_or_else(|_| panic!("{}{}", replay.stdout, replay.stderr))
+    }
+
+    /// Committed records, the last one of each key last.
+    fn records(&self) -> Vec<Record> {
+        // a broker may show a commit a moment after it answered
+        Reader::committed(&self.bootstrap).read(&self.topic, DEADLINE).unwrap()
+    }
+
+    /// How often each key stands in the topic.
+    fn rows(&self) -> BTreeMap<String, u32> {
+        let mut rows = BTreeMap::new();
+        for record in self.records() {
+            *rows.entry(record.key_text().to_owned()).or_default() += 1;
+        }
+        rows
+    }
+
+    /// How often the split `prices/replay` stored its state: at each open and with each epoch.
+    fn states_of_replay(&self) -> usize {
+        let states = Reader::committed(&self.bootstrap).read(&format!("{}.state", self.deployment), DEADLINE);
+        states.unwrap().iter().filter(|record| record.key_text().contains("prices/replay")).count()
+    }
+
+    fn quarantine(&self) -> String {
+        format!("{}.prices.quarantine", self.deployment)
+    }
+}
+
+fn once_each(keys: &[&str]) -> BTreeMap<String, u32> {
+    keys.iter().map(|key| (format!("{{\"sku\":\"{key}\"}}"), 1)).collect()
+}
+
+const ALL: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
+/// What the three rows should have been.
+const MENDED: [&str; 4] = ["--code", "bad_decimal", "--set", "price=7.00"];
+
+#[test]
+fn a_refused_row_is_shown_mended_written_once_and_marked() {
+    let Some(broker) = Broker::from_env("a_refused_row_is_shown_mended_written_once_and_marked") else { return };
+    let shop = Shop::new(&broker);
+    assert_eq!(shop.rows(), once_each(&["A", "C", "E"]));
+    let wrong = shop.replay(&[]);
+    assert_eq!(wrong.status.code(), Some(4), "{}{}", wrong.stdout, wrong.stderr);
+    assert!(wrong.stdout.contains("morning.csv:3") && wrong.stdout.contains("3 still wrong"), "{}", wrong.stdout);
+    assert!(!wrong.stdout.contains("2.O0") && !wrong.stderr.contains("2.O0"), "{}{}", wrong.stdout, wrong.stderr);
+
+    let list = shop.launch(&["quarantine", "list", "prices", "--json"]).run(DEADLINE);
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    let first = list["result"]["entries"][0]["id"].as_str().unwrap();
+    let shown = shop.replay_json(&["--ids", &first[..8], "--set", "price=2.00", "--dry-run"]);
+    assert_eq!(shown["result"]["entries"][0]["row"].to_string(), r#"{"sku":"B","price":"2.00"}"#, "{shown}");
+    assert_eq!(shop.rows(), once_each(&["A", "C", "E"]), "a rehearsal writes nothing");
+
+    let replayed = shop.replay_json(&["--ids", &first[..8], "--set", "price=2.00"]);
+    assert_eq!((&replayed["ok"], &replayed["result"]["rows"]), (&true.into(), &1.into()), "{replayed}");
+    assert_eq!(shop.replay_json(&MENDED)["result"]["rows"], 2);
+    assert_eq!(shop.rows(), once_each(&ALL));
+    let price = shop.records().into_iter().find(|record| record.key_text().contains('B')).unwrap();
+    assert_eq!(price.value_text(), r#"{"sku":"B","price":"2.00"}"#);
+    let meta = String::from_utf8(price.header("meta").unwrap().to_vec()).unwrap();
+    assert!(meta.contains("morning.csv"), "{meta}");
+
+    let again = shop.replay(&MENDED);
+    assert_eq!((again.status.code(), again.stdout.trim()), (Some(0), "nothing to replay"), "{}", again.stderr);
+    let list = shop.launch(&["quarantine", "list", "prices"]).run(DEADLINE);
+    assert_eq!(list.stdout.trim(), "nothing in quarantine");
+    let marked = Reader::committed(&shop.bootstrap).read(&shop.quarantine(), DEADLINE).unwrap();
+    assert!(marked.iter().any(|entry| entry.value_text().contains("\"replayed\":1")), "the trail stays");
+
+    let unknown = shop.replay(&["--code", "bad_decimal", "--set", "prize=1.00"]);
+    assert_eq!(unknown.stdout.trim(), "nothing to replay", "{}", unknown.stderr);
+    shop.drop_file("noon.csv", "sku,price\nG,1.O0\n");
+    shop.run_once();
+    let unknown = shop.replay(&["--code", "bad_decimal", "--set", "prize=1.00"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("sku, price") && unknown.stderr.contains("U0227"), "{}", unknown.stderr);
+}
+
+/// The morning's price must not come on top of the noon's unnoticed.
+#[test]
+fn a_row_that_a_newer_one_has_replaced_is_told_of_and_left_when_asked() {
+    let Some(broker) = Broker::from_env("a_row_that_a_newer_one_has_replaced_is_told_of_and_left_when_asked") else {
+        return;
+    };
+    let shop = Shop::new(&broker);
+    shop.drop_file("noon.csv", "sku,price\nD,9.00\n");
+    shop.run_once();
+    let shown = shop.replay_json(&[&MENDED[..], &["--dry-run"]].concat());
+    let overtakes: Vec<&Value> =
+        shown["result"]["entries"].as_array().unwrap().iter().map(|e| &e["overtakes"]).collect();
+    assert_eq!(overtakes, [&false, &true, &false], "{shown}");
+
+    let left = shop.replay(&[&MENDED[..], &["--keep-newer"]].concat());
+    assert_eq!(left.status.code(), Some(4), "{}{}", left.stdout, left.stderr);
+    assert!(left.stdout.contains("1 row left waiting") && left.stdout.contains("2 rows replayed"), "{}", left.stdout);
+    assert_eq!(shop.rows(), once_each(&ALL));
+    let over = shop.replay(&MENDED);
+    assert_eq!(over.status.code(), Some(0), "{}{}", over.stdout, over.stderr);
+    assert!(over.stdout.contains("in the place of a newer row"), "{}", over.stdout);
+    assert_eq!(shop.rows().get("{\"sku\":\"D\"}"), Some(&2));
+}
+
+#[test]
+fn a_replay_that_dies_anywhere_is_finished_by_the_next_one() {
+    let Some(broker) = Broker::from_env("a_replay_that_dies_anywhere_is_finished_by_the_next_one") else { return };
+    // what opening the split commits is the first time
+    let places = [
+        "engine.sink_opened=kill",
+        "topic.after_begin=kill@2",
+        "topic.mid_produce=kill",
+        "topic.before_state=kill@2",
+        "topic.before_commit=kill@2",
+        "topic.after_commit=kill@2",
+        "engine.after_commit=kill",
+    ];
+    for place in places {
+        let shop = Shop::new(&broker);
+        let launch = shop.launch(&[&["quarantine", "replay", "prices"], &MENDED[..]].concat());
+        let died = launch.env("UNBATCH_FAILPOINTS", place).run(DEADLINE);
+        assert!(!died.status.success(), "{place}: it did not die\n{}{}", died.stdout, died.stderr);
+        for _ in 0..2 {
+            let next = shop.replay(&MENDED);
+            assert!(next.status.success(), "{place}: {}{}", next.stdout, next.stderr);
+        }
+        assert_eq!(shop.rows(), once_each(&ALL), "{place}");
+    }
+}
+
+/// The marks of one replay stand behind the open transaction of the pipeline itself, where no committed reader sees them. The
+/// next replay must wait for them.
+#[test]
+fn a_mark_behind_an_open_transaction_is_waited_for() {
+    let Some(broker) = Broker::from_env("a_mark_behind_an_open_transaction_is_waited_for") else { return };
+    let shop = Shop::new(&broker);
+    let hanging = shop.launch(&["run", "--no-http"]).env("UNBATCH_FAILPOINTS", "topic.before_state=hang@2");
+    let mut hanging = hanging.start();
+    shop.drop_file("noon.csv", "sku,price\nG,1.O0\n");
+    let uncommitted = Reader::uncommitted(&shop.bootstrap);
+    wait_until(DEADLINE, "the noon's refused row is written", || {
+        uncommitted.read(&shop.quarantine(), DEADLINE).is_ok_and(|entries| entries.len() == 4)
+    });
+    // it listed before that transaction began, as it were
+    let first = shop.launch(&[&["quarantine", "replay", "prices"], &MENDED[..]].concat());
+    let first = first.env("UNBATCH_SABOTAGE", "replay-catches-up").run(DEADLINE);
+    assert!(first.stdout.contains("3 rows replayed"), "{}{}", first.stdout, first.stderr);
+
+    let opened = shop.states_of_replay();
+    let mut second = shop.launch(&[&["quarantine", "replay", "prices"], &MENDED[..]].concat()).start();
+    wait_until(DEADLINE, "the second replay is open", || shop.states_of_replay() > opened);
+    // the successor ends the transaction that hangs
+    shop.run_once();
+    assert!(second.wait(DEADLINE).success(), "{}", second.tails());
+    hanging.kill();
+    let third = shop.replay(&MENDED);
+    assert!(third.status.success(), "{}{}", third.stdout, third.stderr);
+    assert_eq!(shop.rows(), once_each(&["A", "B", "C", "D", "E", "F", "G"]));
+}
