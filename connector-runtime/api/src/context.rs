@@ -200,7 +200,7 @@ impl Reports {
     }
     /// An input was set aside as a whole; a `run --once` then exits 1.
     pub fn parked(&self, subject: &str, message: &str) {
-        self.notice("failed", subject, message);
+        self.notice("parked", subject, message);
         self.book().parked += 1;
     }
     pub fn parked_count(&self) -> u64 {

@@ -78,6 +78,7 @@ impl RejectedRow {
             origin: self.origin,
             revision,
             raw: self.raw,
+            generation: 0,
             refused_at: None,
             replayed: None,
         }
@@ -99,6 +100,9 @@ pub struct QuarantineEntry {
     pub origin: RowOrigin,
     pub revision: u64,
     pub raw: RawRow,
+    /// Generation of the split's state when the row was refused, which the sink fills in; 0: not known. Positions that were reset or
+    /// moved by hand raise it, and the row may have come again since.
+    pub generation: u64,
     /// When the row was refused, milliseconds since 1970; `None` until a sink has stored the entry, and where it keeps no time.
     pub refused_at: Option<i64>,
     /// Revision of the configuration under which the row went through later; `None`: it still waits. A row that is refused
@@ -136,6 +140,8 @@ struct EntryV1 {
     cut: Option<CutV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     row: Option<serde_json::Value>,
+    #[serde(default)]
+    generation: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,6 +188,7 @@ impl QuarantineEntry {
             raw_hex,
             cut,
             row,
+            generation: self.generation,
             refused_at: self.refused_at,
             replayed: self.replayed,
         };
@@ -214,6 +221,7 @@ impl QuarantineEntry {
             origin: e.origin,
             revision: e.revision,
             raw,
+            generation: e.generation,
             refused_at: e.refused_at,
             replayed: e.replayed,
         })

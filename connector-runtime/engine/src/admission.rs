@@ -41,19 +41,23 @@ pub fn judge(pipeline: &PipelineName, stored: Option<&Facts>, intent: &Intent) -
         return Err(moved(pipeline, to));
     }
     let first_start = stored.fingerprint.is_empty();
-    if !first_start && stored.fingerprint != intent.fingerprint && !intent.accept_change {
+    // nothing was ever committed or set by hand, so no position can mean something else
+    let is_blank = stored.seq == 0 && stored.generation <= 1;
+    if !first_start && !is_blank && stored.fingerprint != intent.fingerprint && !intent.accept_change {
         return Err(Error::misconfigured("going on with another source than before is not allowed")
             .code("U0401")
             .with("before", &stored.fingerprint)
             .with("now", &intent.fingerprint)
-            .help("start with --accept-change NAME if its positions still mean the same, or begin anew with `unbatch offsets reset NAME`"));
+            .help(format!(
+                "start with `--accept-change {pipeline}` if its positions still mean the same, or stop it and begin anew with `unbatch offsets reset {pipeline} --yes`"
+            )));
     }
     if !first_start && stored.splits != intent.splits {
         return Err(Error::misconfigured("changing the number of splits at a start is not allowed")
             .code("U0402")
             .with("before", stored.splits)
             .with("now", intent.splits)
-            .help("set it back, or begin anew with `unbatch offsets reset NAME`"));
+            .help(format!("set it back, or stop it and begin anew with `unbatch offsets reset {pipeline} --yes`")));
     }
     let mut facts = stored.clone();
     facts.fingerprint = intent.fingerprint.clone();
@@ -136,8 +140,11 @@ mod tests {
 
     #[test]
     fn another_source_needs_consent() {
-        let a = judged(None, &intent("a")).unwrap();
+        let mut a = judged(None, &intent("a")).unwrap();
         let mut other = Intent { fingerprint: "elsewhere".into(), ..intent("b") };
+        // a typo in `url` that is mended before anything was read
+        assert_eq!(judged(Some(&a), &other).unwrap().fingerprint, "elsewhere");
+        a.seq = 1;
         assert_eq!(judged(Some(&a), &other).unwrap_err().kind(), Kind::Misconfigured);
         other.accept_change = true;
         assert_eq!(judged(Some(&a), &other).unwrap().fingerprint, "elsewhere");

@@ -4,7 +4,7 @@ use crate::adoption::moved;
 use crate::config::PipelineSpec;
 use crate::run::{Scene, check_context, sink_context};
 use serde::Serialize;
-use unbatch_api::{Checkpoint, Error, Facts, Jump, PartView, PipelineName, Result, SplitId, Stored};
+use unbatch_api::{Checkpoint, Error, Facts, Jump, PartView, PipelineName, Result, SplitId, SplitIndex, Stored};
 
 /// What is stored of one split.
 #[derive(Debug, Serialize)]
@@ -91,18 +91,30 @@ pub async fn plan_reset(spec: &PipelineSpec, scene: &Scene) -> Result<Vec<Change
         let from = Some((s.generation, s.owner, s.epoch));
         Change { split: s.split, before: s.parts, after: Vec::new(), from, to: None }
     };
-    Ok(stored.into_iter().map(change).collect())
+    let mut changes: Vec<Change> = stored.into_iter().map(change).collect();
+    // what was refused before a reset comes again by itself, so a replay begins anew too
+    let replay = SplitId { pipeline: spec.name.clone(), index: SplitIndex::Replay };
+    let stored = spec.sink.inspect(check_context(spec, scene, replay.clone())).await?;
+    if let Some(stored) = stored.filter(|stored| !stored.forgotten) {
+        let (split, from) = (replay.to_string(), Some(moment(&stored.facts)));
+        changes.push(Change { split, before: Vec::new(), after: Vec::new(), from, to: None });
+    }
+    Ok(changes)
 }
 
 /// Carries out a planned change: fences whoever runs the split, then rewrites its state under a new generation. What somebody
 /// agreed to is a step from where the split stood; if it went on meanwhile, the same new position would double or skip other
 /// rows than were shown, so nothing is written. Nobody can commit any more when that is judged.
 pub async fn carry_out(spec: &PipelineSpec, scene: &Scene, change: Change) -> Result<Facts> {
-    let index = change.split.rsplit_once('/').and_then(|(_, n)| n.parse().ok());
+    let index = match change.split.rsplit_once('/') {
+        Some((_, "replay")) => Some(SplitIndex::Replay),
+        Some((_, number)) => number.parse().ok().map(SplitIndex::Number),
+        None => None,
+    };
     let Some(index) = index else {
         return Err(Error::bug("rewriting a split's state failed, it has no number").with("split", change.split));
     };
-    let split = SplitId::new(spec.name.clone(), index);
+    let split = SplitId { pipeline: spec.name.clone(), index };
     let (from, to) = (change.from, change.to);
     let pipeline = spec.name.clone();
     let judge = move |stored: Option<&Stored>| match stored.map(|s| moment(&s.facts)) == from {

@@ -3,29 +3,31 @@
 
 use crate::adoption::moved;
 use crate::config::PipelineSpec;
-use crate::registry::{BoundSink, BoundSource};
+use crate::registry::BoundSource;
 use crate::run::{FenceGate, Scene, check_context, plan};
 use crate::status::StatusBoard;
 use crate::steps::Steps;
 use crate::supervisor::{SplitEnd, supervise};
 use async_trait::async_trait;
 use serde::Serialize;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use unbatch_api::quarantine::{Edit, QuarantineFilter, QuarantineReader};
 use unbatch_api::{
-    Advance, Batch, Bound, CheckContext, Checkpoint, Error, Finding, Jump, NoteKey, PartView, Problem, QuarantineEntry,
-    RejectedRow, Result, RowOrigin, Source, SourceContext, SplitId, SplitIndex, StreamName, StreamSchema,
+    Advance, Batch, Bound, CheckContext, Checkpoint, Error, Finding, Jump, Kind, NoteKey, PartView, Problem,
+    QuarantineEntry, RejectedRow, Result, RowOrigin, Source, SourceContext, SplitId, SplitIndex, StreamName,
+    StreamSchema,
 };
 
 /// Entries that are read at once; each keeps at most 256 KiB of its row.
 const PAGE: usize = 64;
 /// Entries that are told one by one; all are counted.
 const TOLD_MAX: usize = 1_000;
-/// Rows that are held against newer ones with the same key; of more nothing is said.
+/// Rows that are held against newer ones with the same key, and their bytes; of more nothing is said.
 pub const COMPARED_MAX: usize = 10_000;
+pub const COMPARED_BYTES_MAX: usize = 64 << 20;
 
 /// Which entries, and what is changed in their rows before they are read again.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +47,8 @@ pub struct Replayed {
     pub filtered: u64,
     /// Rows that the sink refused now, for which there are new entries.
     pub refused: u64,
+    /// Entries that wait on, since the positions were reset or moved after they were refused: their rows may have come again.
+    pub outdated: u64,
     /// Entries that wait on, since their rows cannot be taken as they are.
     pub still_wrong: u64,
     /// The first of them.
@@ -82,6 +86,8 @@ pub enum Verdict {
     /// The steps leave it out.
     Filtered(Batch),
     StillWrong(RejectedRow),
+    /// Refused before the positions were reset or moved by hand: the row may have come again, so only who names it by its id gets it.
+    Outdated,
 }
 
 /// Writes the chosen rows to the sink. What was committed before an error or a stop is counted in the result all the same.
@@ -93,9 +99,9 @@ pub async fn replay(
 ) -> (Replayed, Option<Error>) {
     let looked = async {
         let overtaking = overtaking(spec, scene, &choice).await?;
-        Ok((overtaking, revision(spec, scene).await?))
+        Ok((overtaking, today(spec, scene).await?))
     };
-    let (overtaking, revision) = tokio::select! {
+    let (overtaking, today) = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => return (Replayed::default(), None),
         looked = looked => match looked {
             Ok(looked) => looked,
@@ -105,15 +111,7 @@ pub async fn replay(
     let left =
         if choice.keep_newer { overtaking.iter().map(|place| place.id.clone()).collect() } else { BTreeSet::new() };
     let found = Arc::new(Mutex::new(Found::default()));
-    let source = Quarantined {
-        source: spec.source.clone(),
-        sink: spec.sink.clone(),
-        steps: spec.steps.clone(),
-        choice,
-        left,
-        revision,
-        found: found.clone(),
-    };
+    let source = Quarantined { spec: spec.clone(), choice, left, today, found: found.clone() };
     // the steps run where the entries are read, so that a row which they refuse stays the entry that it was
     let spec = PipelineSpec { source: Arc::new(source), steps: Vec::new(), formerly: None, ..spec.clone() };
     let scene = Scene { bound: Bound::Once, ..scene.clone() };
@@ -130,6 +128,7 @@ pub async fn replay(
         rows: totals.written + totals.ignored,
         refused: totals.quarantined,
         filtered: found.filtered.len() as u64,
+        outdated: found.outdated,
         still_wrong: found.still_wrong,
         told: found.told,
         overtaking,
@@ -140,25 +139,31 @@ pub async fn replay(
     }
 }
 
-/// What a replay would do with each chosen entry, up to `limit`; changes nothing.
-pub async fn rehearse(
-    spec: &PipelineSpec,
-    scene: &Scene,
-    choice: &Choice,
-    limit: usize,
-) -> Result<Vec<(QuarantineEntry, Verdict)>> {
-    let revision = revision(spec, scene).await?;
+/// An entry that was looked at; without what was kept of its row.
+#[derive(Debug)]
+pub struct Rehearsed {
+    pub id: String,
+    pub place: RowOrigin,
+    pub verdict: Verdict,
+    refused_at: Option<i64>,
+}
+
+/// What a replay would do with each chosen entry, up to `limit` or [`COMPARED_BYTES_MAX`]; changes nothing.
+pub async fn rehearse(spec: &PipelineSpec, scene: &Scene, choice: &Choice, limit: usize) -> Result<Vec<Rehearsed>> {
+    let mut reading = Reading::new(spec, choice, today(spec, scene).await?);
     let mut reader = spec.sink.quarantine(place(spec, scene)).await?;
-    let mut reading = Reading::new(spec.source.clone(), spec.steps.clone(), choice.edits.clone(), revision);
-    let (mut seen, mut after) = (Vec::new(), None);
+    let (mut seen, mut after, mut bytes) = (Vec::new(), None, 0);
     loop {
         let page = reader.list(&choice.filter, after.as_deref(), PAGE.min(limit - seen.len())).await?;
         for entry in page.entries {
             let verdict = reading.read(&entry)?;
-            seen.push((entry, verdict));
+            if let Verdict::Goes { row, .. } = &verdict {
+                bytes += row.bytes();
+            }
+            seen.push(Rehearsed { id: entry.id, place: entry.origin, verdict, refused_at: entry.refused_at });
         }
         after = page.next;
-        if after.is_none() || seen.len() >= limit {
+        if after.is_none() || seen.len() >= limit || bytes >= COMPARED_BYTES_MAX {
             break;
         }
     }
@@ -167,11 +172,11 @@ pub async fn rehearse(
 }
 
 /// Finds out which rows would come on top of newer ones.
-async fn compare(spec: &PipelineSpec, scene: &Scene, seen: &mut [(QuarantineEntry, Verdict)]) -> Result<()> {
+async fn compare(spec: &PipelineSpec, scene: &Scene, seen: &mut [Rehearsed]) -> Result<()> {
     let mut asked = Vec::new();
     let mut answers = Vec::new();
-    for (entry, verdict) in seen {
-        if let (Verdict::Goes { row, overtakes }, Some(refused_at)) = (verdict, entry.refused_at) {
+    for one in seen {
+        if let (Verdict::Goes { row, overtakes }, Some(refused_at)) = (&mut one.verdict, one.refused_at) {
             asked.push((row.clone(), refused_at));
             answers.push(overtakes);
         }
@@ -179,9 +184,8 @@ async fn compare(spec: &PipelineSpec, scene: &Scene, seen: &mut [(QuarantineEntr
     if asked.is_empty() {
         return Ok(());
     }
-    for (overtakes, found) in
-        answers.into_iter().zip(spec.sink.overtaken(place(spec, scene), asked).await?.into_iter().flatten())
-    {
+    let found = spec.sink.overtaken(place(spec, scene), asked).await?;
+    for (overtakes, found) in answers.into_iter().zip(found.into_iter().flatten()) {
         *overtakes = found;
     }
     Ok(())
@@ -189,24 +193,49 @@ async fn compare(spec: &PipelineSpec, scene: &Scene, seen: &mut [(QuarantineEntr
 
 async fn overtaking(spec: &PipelineSpec, scene: &Scene, choice: &Choice) -> Result<Vec<Place>> {
     let seen = rehearse(spec, scene, choice, COMPARED_MAX).await?;
-    let overtaking = seen.into_iter().filter(|(_, verdict)| matches!(verdict, Verdict::Goes { overtakes: true, .. }));
-    Ok(overtaking.map(|(entry, _)| Place { id: entry.id, place: entry.origin }).collect())
+    let overtaking = seen.into_iter().filter(|one| matches!(one.verdict, Verdict::Goes { overtakes: true, .. }));
+    Ok(overtaking.map(|one| Place { id: one.id, place: one.place }).collect())
 }
 
 fn place(spec: &PipelineSpec, scene: &Scene) -> CheckContext {
     check_context(spec, scene, SplitId::new(spec.name.clone(), 0))
 }
 
-/// The number of today's configuration, as the pipeline itself has it or will have it with its next start.
-async fn revision(spec: &PipelineSpec, scene: &Scene) -> Result<u64> {
-    let Some(stored) = spec.sink.inspect(place(spec, scene)).await? else { return Ok(1) };
-    let facts = stored.facts;
-    if let Some(to) = &facts.moved_to {
-        return Err(moved(&spec.name, to));
+/// How things stand when a replay begins.
+#[derive(Clone)]
+struct Today {
+    /// The number of today's configuration, as the pipeline itself has it or will have it with its next start.
+    revision: u64,
+    /// Generation of each split's state by its name.
+    generations: HashMap<String, u64>,
+}
+
+async fn today(spec: &PipelineSpec, scene: &Scene) -> Result<Today> {
+    let mut today = Today { revision: 1, generations: HashMap::new() };
+    let mut splits = 1;
+    let mut index = 0;
+    while index < splits {
+        let split = SplitId::new(spec.name.clone(), index);
+        let Some(stored) = spec.sink.inspect(check_context(spec, scene, split.clone())).await? else { break };
+        let facts = stored.facts;
+        if let Some(to) = &facts.moved_to {
+            return Err(moved(&spec.name, to));
+        }
+        if index == 0 {
+            let known = facts.revisions.iter().find(|(hash, _)| *hash == spec.hash).map(|(_, number)| *number);
+            let highest = facts.revisions.iter().map(|(_, number)| *number).max().unwrap_or(0).max(facts.revision);
+            today.revision = known.unwrap_or(highest + 1);
+            splits = facts.splits.max(1);
+        }
+        today.generations.insert(split.to_string(), facts.generation);
+        index += 1;
     }
-    let known = facts.revisions.iter().find(|(hash, _)| *hash == spec.hash).map(|(_, number)| *number);
-    let highest = facts.revisions.iter().map(|(_, number)| *number).max().unwrap_or(0).max(facts.revision);
-    Ok(known.unwrap_or(highest + 1))
+    let replay = SplitId { pipeline: spec.name.clone(), index: SplitIndex::Replay };
+    if let Some(stored) = spec.sink.inspect(check_context(spec, scene, replay.clone())).await? {
+        // one that was reset begins its next generation when it opens
+        today.generations.insert(replay.to_string(), stored.facts.generation);
+    }
+    Ok(today)
 }
 
 /// Reads entries as rows again.
@@ -214,24 +243,32 @@ struct Reading {
     source: Arc<dyn BoundSource>,
     steps: Steps,
     edits: Vec<Edit>,
-    revision: u64,
+    today: Today,
+    /// Entries are chosen one by one.
+    by_id: bool,
 }
 
 impl Reading {
-    fn new(
-        source: Arc<dyn BoundSource>,
-        steps: Vec<Arc<dyn unbatch_api::Step>>,
-        edits: Vec<Edit>,
-        revision: u64,
-    ) -> Self {
-        Self { source, steps: Steps::new(steps), edits, revision }
+    fn new(spec: &PipelineSpec, choice: &Choice, today: Today) -> Self {
+        let (source, steps, edits) = (spec.source.clone(), Steps::new(spec.steps.clone()), choice.edits.clone());
+        Self { source, steps, edits, today, by_id: choice.filter.ids.is_some() }
     }
 
     fn read(&mut self, entry: &QuarantineEntry) -> Result<Verdict> {
-        let named = |error: Error| error.with("id", &entry.id).with("place", &entry.origin);
-        let mut batch = self.source.parse_raw(entry, &self.edits).map_err(named)?;
+        let generation = self.today.generations.get(&entry.split).copied().unwrap_or(0);
+        if !self.by_id && entry.generation > 0 && entry.generation < generation {
+            return Ok(Verdict::Outdated);
+        }
+        let mut batch = match self.source.parse_raw(entry, &self.edits) {
+            Ok(batch) => batch,
+            // one row that cannot be read so does not keep the others from going
+            Err(error) if error.kind() == Kind::Misconfigured => {
+                return Ok(Verdict::StillWrong(unreadable(entry, &error)));
+            }
+            Err(error) => return Err(error.with("id", &entry.id).with("place", &entry.origin)),
+        };
         batch.check()?;
-        batch.origin.revision = self.revision;
+        batch.origin.revision = self.today.revision;
         if let Some(rejected) = batch.rejected.pop() {
             return Ok(Verdict::StillWrong(rejected));
         }
@@ -244,11 +281,24 @@ impl Reading {
     }
 }
 
+fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {
+    let remedy = error.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    RejectedRow {
+        code: error.code_text().map_or_else(|| entry.code.clone().into(), Into::into),
+        message: format!("{}{remedy}", error.message()),
+        stage: entry.stage,
+        stream: entry.stream.clone(),
+        origin: entry.origin.clone(),
+        raw: entry.raw.clone(),
+    }
+}
+
 /// What was found while reading, for the person who asked.
 #[derive(Default)]
 struct Found {
     /// Ids, since an attempt that failed reads the same entries again.
     filtered: BTreeSet<String>,
+    outdated: u64,
     still_wrong: u64,
     told: Vec<StillWrong>,
 }
@@ -259,13 +309,11 @@ fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
 
 /// A pipeline's quarantine in the place of its source.
 struct Quarantined {
-    source: Arc<dyn BoundSource>,
-    sink: Arc<dyn BoundSink>,
-    steps: Vec<Arc<dyn unbatch_api::Step>>,
+    spec: PipelineSpec,
     choice: Choice,
     /// Ids of entries that are passed over.
     left: BTreeSet<String>,
-    revision: u64,
+    today: Today,
     found: Arc<Mutex<Found>>,
 }
 
@@ -281,7 +329,7 @@ impl BoundSource for Quarantined {
         Vec::new()
     }
     fn streams(&self) -> Vec<(StreamName, Arc<StreamSchema>)> {
-        self.source.streams()
+        self.spec.source.streams()
     }
     /// It has no positions in the source, so another source is nothing to it.
     fn fingerprint(&self, _: &Path) -> String {
@@ -295,17 +343,16 @@ impl BoundSource for Quarantined {
     }
     /// The sink is open by now: whoever replayed before can commit no more, and its marks have to be seen.
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>> {
-        let mut reader = self.sink.quarantine(cx.place).await?;
+        let mut reader = self.spec.sink.quarantine(cx.place).await?;
         if !unbatch_api::failpoint::sabotaged("replay-catches-up") {
             reader.catch_up().await?;
         }
         let mut found = lock(&self.found);
-        (found.still_wrong, found.told) = (0, Vec::new());
-        let (source, steps) = (self.source.clone(), self.steps.clone());
+        (found.outdated, found.still_wrong, found.told) = (0, 0, Vec::new());
         Ok(Box::new(QuarantineSource {
             reader,
             filter: QuarantineFilter { with_replayed: false, ..self.choice.filter.clone() },
-            reading: Reading::new(source, steps, self.choice.edits.clone(), self.revision),
+            reading: Reading::new(&self.spec, &self.choice, self.today.clone()),
             after: None,
             page: VecDeque::new(),
             left: self.left.clone(),
@@ -314,7 +361,7 @@ impl BoundSource for Quarantined {
         }))
     }
     fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
-        self.source.parse_raw(entry, edits)
+        self.spec.source.parse_raw(entry, edits)
     }
     fn describe(&self, _: &Checkpoint) -> Vec<PartView> {
         Vec::new()
@@ -344,6 +391,10 @@ impl QuarantineSource {
                 lock(&self.found).filtered.insert(entry.id.clone());
                 batch
             }
+            Verdict::Outdated => {
+                lock(&self.found).outdated += 1;
+                return Ok(None);
+            }
             Verdict::StillWrong(rejected) => {
                 let mut found = lock(&self.found);
                 found.still_wrong += 1;
@@ -361,7 +412,7 @@ impl QuarantineSource {
         // an epoch of nothing but marks has to be an epoch too
         let last = entry.id.clone().into_bytes().into();
         batch.advance = Some(Advance::default().note(NoteKey::from("replay/last"), Some(last)));
-        batch.replayed = vec![QuarantineEntry { replayed: Some(self.reading.revision), ..entry }];
+        batch.replayed = vec![QuarantineEntry { replayed: Some(self.reading.today.revision), ..entry }];
         Ok(Some(batch))
     }
 }

@@ -246,6 +246,9 @@ pub(crate) enum Quarantine {
         /// Ids as `list` shows them; their beginning is enough
         #[arg(value_name = "ID")]
         ids: Vec<String>,
+        /// The same, as `replay` takes them
+        #[arg(long = "ids", value_name = "ID,…", value_delimiter = ',')]
+        more_ids: Vec<String>,
         /// Only rows refused for this reason
         #[arg(long, value_name = "CODE")]
         code: Option<String>,

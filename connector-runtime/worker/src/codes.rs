@@ -172,6 +172,12 @@ pub const CODES: &[CodeEntry] = &[
     ),
     ("U0761", "not a position", "A change is written PART=POSITION.", "`unbatch offsets get` shows the parts."),
     (
+        "U0762",
+        "no refused row has this id",
+        "Ids are given as `quarantine list` shows them; their beginning is enough.",
+        "`unbatch quarantine list` shows those that wait.",
+    ),
+    (
         "U0768",
         "--set names no cell",
         "`quarantine replay --set` takes a column and the text that would stand there in the source.",
@@ -186,8 +192,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0771",
         "a file was set aside",
-        "A whole file could not be read. Its rows are not in the sink; the files after it were taken.",
-        "`unbatch quarantine list` tells the reason. Mend the file and deliver it again.",
+        "A file could not be read to its end. Rows before the bad place are in the sink, unless its header was wrong; the files after it were taken.",
+        "`unbatch quarantine list` tells the reason, `unbatch explain` what to do about it. Mend the file and deliver it again; when the pipeline was wrong, mend that and `touch` the file.",
     ),
     (
         "U0772",

@@ -112,7 +112,7 @@ fn failed(folder: &Path, cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::WouldBlock => at(Kind::Misconfigured)
             .code("U0730")
-            .help("another `unbatch run --dev` runs in this folder; stop it, or work in a folder of your own"),
+            .help("another unbatch has what is kept here: a `run --dev`, or a command that reads without one, such as `topics read --follow`; end it first, or work in a folder of your own"),
         io::ErrorKind::InvalidData => at(Kind::Lost)
             .code("U0731")
             .help("what it kept cannot be read; remove the folder to begin anew (its topics are lost)")

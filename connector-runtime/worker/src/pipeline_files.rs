@@ -31,7 +31,10 @@ pub(crate) fn find(paths: &[PathBuf], runtime_file: Option<&Path>) -> Outcome<Ve
             return Err(Error::misconfigured("finding the pipeline files failed, there is no such path")
                 .code("U0720")
                 .with("path", place.display())
-                .help("name a pipeline file or a folder of them")
+                .help(match file_of(place) {
+                    Some(file) => format!("did you mean {}?", file.display()),
+                    None => "name a pipeline file or a folder of them".to_owned(),
+                })
                 .into());
         }
     }
@@ -49,6 +52,12 @@ pub(crate) fn find(paths: &[PathBuf], runtime_file: Option<&Path>) -> Outcome<Ve
             .into());
     }
     Ok(files)
+}
+
+/// The file of a pipeline whose name was given where a path is wanted.
+fn file_of(name: &Path) -> Option<PathBuf> {
+    let file = name.with_extension("yaml");
+    [Path::new(USUAL_FOLDER).join(&file), file].into_iter().find(|file| file.is_file())
 }
 
 /// The pipeline of that name; it stands in the file of that name, so that no other file is read.

@@ -219,13 +219,13 @@ pub const CODES: &[CodeEntry] = &[
         "header_missing_column",
         "a declared column is not in the header",
         "Every column in `columns` must be in the file, by the same name and case. A wrong `dialect.delimiter` makes one column of them all. The file was parked.",
-        "Mend the file or the list of columns. With `dialect.header: none` columns are found by position.",
+        "Mend the file and deliver it again, or mend the list of columns and `touch` the file, so that it counts as delivered again. With `dialect.header: none` columns are found by position.",
     ),
     (
         "invalid_encoding",
         "not UTF-8",
         "The row, the header or the whole file is not UTF-8 text; for a row it is refused, otherwise the file was parked.",
-        "Convert the files to UTF-8 where they are written, or with iconv before they are delivered.",
+        "Convert the files to UTF-8 where they are written, or with iconv before they are delivered. Rows of this file that were taken already come again in the converted one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
     ),
     (
         "marked_done",
@@ -244,6 +244,12 @@ pub const CODES: &[CodeEntry] = &[
         "a required column is empty",
         "The column is declared `required`, and the field is empty or one of the words that mean NULL.",
         "Fill it where the file is written, or remove `required`.",
+    ),
+    (
+        "not_one_row",
+        "what was kept is no single row any more",
+        "The row was refused under another `header`, `quote` or `delimiter` than today's, and would be read as other rows, or as a part of one.",
+        "Replay it with the dialect under which it was refused, or deliver its file again.",
     ),
     (
         "record_too_large",
@@ -291,7 +297,7 @@ pub const CODES: &[CodeEntry] = &[
         "truncated_in_quotes",
         "the file ends inside a quoted field",
         "A closing quote is missing, or the file was delivered only in part. It was parked; whole rows before that place were taken.",
-        "Deliver the file again, whole. Rename files into the folder or use `ready_when: {marker: …}`, so that none is read half written.",
+        "Deliver the file again, whole. It counts as another file, so the rows that were taken come again: with a key that is harmless; where it is not, set `on_bad_file: stop`. Rename files into the folder or use `ready_when: {marker: …}`, so that none is read half written.",
     ),
     (
         "zero_byte",

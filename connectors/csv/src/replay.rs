@@ -1,6 +1,6 @@
 //! Reads a row again that was refused once, under today's configuration.
 
-use crate::config::{CsvDropsConfig, Header};
+use crate::config::{CsvDropsConfig, DecimalMark, Header};
 use crate::decode;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
 use crate::scanner;
@@ -17,14 +17,27 @@ use unbatch_api::{
 pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
     let text = match &entry.raw {
         RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
-        RawRow::Row(row) => text_of(config, row)?,
+        // as it stood when it was refused: in plain notation, whatever the files have
+        RawRow::Row(row) => {
+            let plain = plain_notation(config);
+            let text = text_of(&plain, row)?;
+            return read_one(&plain, entry, text, edits);
+        }
         _ => return Ok(batch_of(config, entry, None, Some(again(entry, None)))),
     };
+    read_one(config, entry, text, edits)
+}
+
+fn read_one(config: &CsvDropsConfig, entry: &QuarantineEntry, text: Vec<u8>, edits: &[Edit]) -> Result<Batch> {
     let text = if edits.is_empty() { text } else { edited(config, &text, edits)? };
-    let portion = Portion { rows: 1, bytes: PIECE_BYTES };
+    // two, to see that there is but one
+    let portion = Portion { rows: 2, bytes: PIECE_BYTES };
     let mut reader = FileReader::new(Cursor::new(text), Arc::new(config.clone()), StopAfter::default(), portion);
     match reader.step()? {
         Step::Rows(mut rows) => {
+            if rows.rows.num_rows() + rows.refused.len() != 1 || !matches!(reader.step()?, Step::End) {
+                return Ok(batch_of(config, entry, None, Some(again(entry, Some(not_one_row())))));
+            }
             let rejected = rows.refused.pop().map(|r| again(entry, Some((r.code, r.message))));
             let schema = reader.layout().map(|l| l.schema.clone());
             Ok(batch_of(config, entry, schema.map(|s| (s, rows.rows)), rejected))
@@ -32,6 +45,21 @@ pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit
         Step::Bad(_, bad) => Ok(batch_of(config, entry, None, Some(again(entry, Some((bad.code, bad.message)))))),
         Step::End => Ok(batch_of(config, entry, None, Some(again(entry, None)))),
     }
+}
+
+/// With another `header`, `quote` or `delimiter` than when it was refused, its text may fall apart: part of it would be taken.
+fn not_one_row() -> (&'static str, String) {
+    ("not_one_row", "what was kept is not one row under today's `dialect`".to_owned())
+}
+
+fn plain_notation(config: &CsvDropsConfig) -> CsvDropsConfig {
+    let mut plain = config.clone();
+    plain.dialect.nulls.clear();
+    for column in &mut plain.columns {
+        (column.format, column.decimal_mark) = (None, DecimalMark::default());
+        column.nulls.clear();
+    }
+    plain
 }
 
 fn is_of_a_file(entry: &QuarantineEntry) -> bool {

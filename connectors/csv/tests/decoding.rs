@@ -220,6 +220,42 @@ async fn cells_of_a_refused_row_are_changed_by_the_name_of_their_column() {
     assert!(error.remedy().unwrap().contains("text, the, id, id"), "{error:?}");
 }
 
+/// A header that is none any more, a quote that is another: the kept text would be read as other rows, and the row itself be lost.
+#[tokio::test]
+async fn a_kept_row_that_falls_apart_under_another_dialect_stays_refused() {
+    let kept = "zero,A-0\nx,A-1,1\n";
+    let drops = Drops::new().with("ready_when", json!({"stable_for": "1ms"})).with("columns", json!([]));
+    drops.deliver("a.csv", kept);
+    let mut run = drops.open(Bound::Once).await;
+    run.finish().await.unwrap();
+    let mut entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
+    assert_eq!(entry.raw, RawRow::Bytes(kept.into()));
+    let headless = drops.with("dialect", json!({"header": "none"}));
+    let again = CsvDrops::parse_raw(&headless.config(), &entry, &[]).unwrap();
+    assert_eq!((again.rows.num_rows(), &*again.rejected[0].code), (0, "not_one_row"));
+    entry.raw = RawRow::Bytes("a,b\n1,\"x\ny\"\n".into());
+    let quoted = headless.with("dialect", json!({"quote": "'"}));
+    let again = CsvDrops::parse_raw(&quoted.config(), &entry, &[]).unwrap();
+    assert_eq!((again.rows.num_rows(), &*again.rejected[0].code), (0, "not_one_row"));
+}
+
+/// It stands in plain notation, not in that of the files.
+#[tokio::test]
+async fn a_row_that_the_sink_refused_is_read_again_whatever_the_files_write() {
+    let drops = Drops::new().with("ready_when", json!({"stable_for": "1ms"})).with(
+        "columns",
+        json!([{"name": "price", "type": "decimal(12,2)", "decimal_mark": ","},
+               {"name": "day", "type": "date", "format": "%d.%m.%Y"}]),
+    );
+    drops.deliver("a.csv", "price,day\n1,x\n");
+    let mut run = drops.open(Bound::Once).await;
+    run.finish().await.unwrap();
+    let mut entry = run.rejected[0].clone().into_entry(&split("drops", 0), 1);
+    entry.raw = RawRow::Row(json!({"price": "12.50", "day": "2026-03-02"}));
+    let again = CsvDrops::parse_raw(&drops.config(), &entry, &[]).unwrap();
+    assert_eq!(unbatch_api::testkit::row_text(&again.rows, 0), "12.50|2026-03-02");
+}
+
 #[tokio::test]
 async fn an_entry_of_a_parked_file_stays_refused() {
     let drops = Drops::new().with("ready_when", json!({"stable_for": "1ms"}));

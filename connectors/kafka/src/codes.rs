@@ -192,6 +192,12 @@ pub const CODES: &[CodeEntry] = &[
         "Run the command of the message. A topic that may forget can be allowed by name in `kafka.allow_unsafe_topics`.",
     ),
     (
+        "U0301",
+        "the quarantine holds too many entries to replay",
+        "A replay must know of every entry whether it went through. The topic holds more entries, of this and of other pipelines, than are kept in memory.",
+        "Give the pipeline a quarantine of its own with `on_error.quarantine.name`, or deliver the files again once they are mended.",
+    ),
+    (
         "delete_without_key",
         "a deleted row has no key",
         "A deletion is a tombstone, a record that has only a key, and this stream has no key columns.",

@@ -130,21 +130,37 @@ pub(crate) struct TopicQuarantine {
     topic: String,
     /// Pipelines may share a topic; each sees its own entries.
     pipeline: PipelineName,
-    /// Offset of the last record of each entry; those that were taken away have none.
-    current: Option<Arc<HashMap<String, i64>>>,
+    current: Option<Arc<Current>>,
+    /// What is listed is acted upon: then all of it must be known.
+    must_be_whole: bool,
+}
+
+/// The last record of each entry.
+#[derive(Default)]
+struct Current {
+    offsets: HashMap<String, i64>,
+    /// There are more than are kept; of those that are, the last record is known all the same.
+    is_cut: bool,
 }
 
 impl TopicQuarantine {
     /// Blocks.
     pub fn open(place: &CheckContext) -> Result<Self> {
         let admin = Arc::new(Cluster::of(place)?.admin()?);
-        Ok(Self { admin, topic: topic_name(place), pipeline: place.split.pipeline.clone(), current: None })
+        Ok(Self {
+            admin,
+            topic: topic_name(place),
+            pipeline: place.split.pipeline.clone(),
+            current: None,
+            must_be_whole: false,
+        })
     }
 }
 
 #[async_trait]
 impl QuarantineReader for TopicQuarantine {
     async fn catch_up(&mut self) -> Result<()> {
+        self.must_be_whole = true;
         let (admin, topic) = (self.admin.clone(), self.topic.clone());
         let settled = blocking(move || match admin.topic(&topic)? {
             Some(_) => admin.wait_settled(&topic, 0, READ).map(|_| ()),
@@ -174,25 +190,36 @@ impl QuarantineReader for TopicQuarantine {
             Ok((current, page))
         })
         .await?;
+        if self.must_be_whole && current.is_cut {
+            return Err(Error::misconfigured("reading all marks of the quarantine failed, it holds too many entries")
+                .code("U0301")
+                .with("topic", &self.topic)
+                .with("most", ENTRIES_MAX)
+                .help("give the pipeline a quarantine of its own (`on_error.quarantine.name`), or load its files again instead"));
+        }
         self.current = Some(current);
         Ok(page)
     }
 }
 
 /// The topic is compacted late and not at all while it is small: older records of an entry are still there.
-fn current_entries(admin: &Admin, topic: &str) -> Result<HashMap<String, i64>> {
-    let mut current = HashMap::new();
+fn current_entries(admin: &Admin, topic: &str) -> Result<Current> {
+    let mut current = Current::default();
     if admin.topic(topic)?.is_none() {
         return Ok(current);
     }
     admin.read_visible(topic, 0, 0, READ, |record| {
         if let Some(id) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) {
+            let offsets = &mut current.offsets;
             match record.value {
-                Some(_) => current.insert(id.to_owned(), record.offset),
-                None => current.remove(id),
-            };
+                Some(_) if offsets.len() < ENTRIES_MAX || offsets.contains_key(id) => {
+                    offsets.insert(id.to_owned(), record.offset);
+                }
+                Some(_) => current.is_cut = true,
+                None => drop(offsets.remove(id)),
+            }
         }
-        if current.len() < ENTRIES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        ControlFlow::Continue(())
     })?;
     Ok(current)
 }
@@ -200,20 +227,20 @@ fn current_entries(admin: &Admin, topic: &str) -> Result<HashMap<String, i64>> {
 fn read_page(
     admin: &Admin,
     topic: &str,
-    current: &HashMap<String, i64>,
+    current: &Current,
     is_wanted: impl Fn(&QuarantineEntry) -> bool,
     from: i64,
     limit: usize,
 ) -> Result<QuarantinePage> {
     let mut page = QuarantinePage { entries: Vec::new(), next: None };
-    if current.is_empty() || limit == 0 {
+    if current.offsets.is_empty() || limit == 0 {
         return Ok(page);
     }
     let (mut last, mut failed) = (None, None);
     admin.read_visible(topic, 0, from, READ, |record| {
         let id = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
         let Some(value) = record.value.as_deref() else { return ControlFlow::Continue(()) };
-        if id.and_then(|id| current.get(id)) != Some(&record.offset) {
+        if id.and_then(|id| current.offsets.get(id)) != Some(&record.offset) {
             return ControlFlow::Continue(());
         }
         match QuarantineEntry::from_json(value) {

@@ -200,7 +200,9 @@ impl TopicSink {
     ) -> Result<Vec<Extra>> {
         self.receipt.rejected += rejected.len() as u64;
         let split = &self.cx.place.split;
-        let rejected = rejected.into_iter().map(|row| row.into_entry(split, revision));
+        let generation = self.state.facts.generation;
+        let rejected =
+            rejected.into_iter().map(|row| QuarantineEntry { generation, ..row.into_entry(split, revision) });
         let record = |entry: QuarantineEntry| {
             let (topic, key) = (self.quarantine.clone(), entry.id.clone());
             let value = quarantine::entry_value(entry, self.quarantine_bytes_max)

@@ -137,8 +137,8 @@ fn a_refused_row_is_shown_mended_written_once_and_marked() {
     shop.drop_file("noon.csv", "sku,price\nG,1.O0\n");
     shop.run_once();
     let unknown = shop.replay(&["--code", "bad_decimal", "--set", "prize=1.00"]);
-    assert_eq!(unknown.status.code(), Some(2), "{}", unknown.stderr);
-    assert!(unknown.stderr.contains("sku, price") && unknown.stderr.contains("U0227"), "{}", unknown.stderr);
+    assert_eq!(unknown.status.code(), Some(4), "{}", unknown.stderr);
+    assert!(unknown.stdout.contains("sku, price") && unknown.stdout.contains("U0227"), "{}", unknown.stdout);
 }
 
 /// The morning's price must not come on top of the noon's unnoticed.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::quarantine::QuarantineFilter;
-use unbatch_api::{QuarantineEntry, RawRow, RowOrigin, SplitId};
+use unbatch_api::{Error, QuarantineEntry, RawRow, Result, RowOrigin, SplitId};
 use unbatch_engine::run::check_context;
 
 /// Entries that are asked for at once.
@@ -33,16 +33,32 @@ pub(crate) fn quarantine(command: &Quarantine, cx: &Context) -> Outcome<Answer> 
             let is_found = *exit_code && !found.entries.is_empty();
             Ok(if is_found { answer.exit(Exit::Found) } else { answer })
         }
-        Quarantine::Show { pipeline, ids, code, limit } => {
-            let ids = if ids.is_empty() { None } else { Some(ids.clone()) };
-            let found =
-                entries(pipeline, &QuarantineFilter { code: code.clone(), ids, with_replayed: false }, *limit, cx)?;
+        Quarantine::Show { pipeline, ids, more_ids, code, limit } => {
+            let ids = [&ids[..], more_ids].concat();
+            let asked = if ids.is_empty() { None } else { Some(ids.clone()) };
+            // who names an entry means it, whether its row went through or not
+            let filter = QuarantineFilter { code: code.clone(), ids: asked, with_replayed: !ids.is_empty() };
+            let found = entries(pipeline, &filter, *limit, cx)?;
+            if !found.is_more {
+                all_known(&ids, &found.entries)?;
+            }
             let text: String = found.entries.iter().map(|e| shown(e, &cx.terminal)).collect();
             let text = if text.is_empty() { "no such rows in quarantine\n".to_owned() } else { text };
             let entries: Vec<Value> = found.entries.iter().map(QuarantineEntry::to_json).collect();
             Ok(Answer::new(text, json!({"pipeline": pipeline.name, "entries": entries, "more": found.is_more})))
         }
         Quarantine::Replay(args) => super::replay::replay(args, cx),
+    }
+}
+
+/// Whether each beginning of an id is that of an entry.
+pub(super) fn all_known(ids: &[String], entries: &[QuarantineEntry]) -> Result<()> {
+    match ids.iter().find(|id| id.is_empty() || !entries.iter().any(|entry| entry.id.starts_with(id.as_str()))) {
+        None => Ok(()),
+        Some(id) => Err(Error::misconfigured("finding a refused row failed, none has this id")
+            .code("U0762")
+            .with("id", id)
+            .help("`unbatch quarantine list` shows the ids of rows that wait")),
     }
 }
 
@@ -140,6 +156,7 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
         RowOrigin::File { byte, .. } => format!(", byte {byte}"),
         _ => String::new(),
     };
+    let replayed = entry.replayed.map(|by| format!("; replayed under revision {by}")).unwrap_or_default();
     let when = entry.refused_at.map(|ms| format!(" at {}", utc(ms))).unwrap_or_default();
     let raw = match &entry.raw {
         RawRow::Bytes(bytes) => visible(bytes),
@@ -149,7 +166,7 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
         RawRow::Row(row) => row.to_string(),
     };
     format!(
-        "{} {} at {}{byte}\n  {}\n  refused by the {}{when}, revision {}, stream {}\n  {raw}\n\n",
+        "{} {} at {}{byte}\n  {}\n  refused by the {}{when}, revision {}, stream {}{replayed}\n  {raw}\n\n",
         bold(&entry.id),
         bold(&entry.code),
         entry.origin,

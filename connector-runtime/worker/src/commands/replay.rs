@@ -1,7 +1,7 @@
 //! `unbatch quarantine replay`: refused rows are read again and go through, each once however often it is asked for.
 
 use super::Context;
-use super::quarantine::ID_SHOWN;
+use super::quarantine::{ID_SHOWN, all_known};
 use crate::answer::Answer;
 use crate::arguments::Replay;
 use crate::exit::Exit;
@@ -15,12 +15,15 @@ use std::fmt::Write;
 use tokio::sync::watch;
 use unbatch_api::figures::grouped;
 use unbatch_api::quarantine::{Edit, QuarantineFilter};
-use unbatch_api::{Batch, Error, QuarantineEntry, Result};
+use unbatch_api::{Batch, Error, Result, SplitId};
 use unbatch_engine::Scene;
 use unbatch_engine::cells::cells_of;
 use unbatch_engine::config::PipelineSpec;
-use unbatch_engine::replay::{self as engine, Choice, Replayed, StillWrong, Verdict};
+use unbatch_engine::replay::{self as engine, Choice, Rehearsed, Replayed, StillWrong, Verdict};
+use unbatch_engine::run::check_context;
 
+/// The row may have come again, and would be doubled.
+const OUTDATED: &str = "refused before the positions were reset or moved: only --ids replays it";
 /// Rows in the place of newer ones that are named.
 const OVERTAKING_SHOWN: usize = 5;
 
@@ -30,19 +33,38 @@ pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
     let spec = find_one(&args.pipeline.name, &args.pipeline.paths, looking.setup.file.as_deref(), &cx.registry)?;
     let scene = looking.scene();
     let runtime = super::async_runtime()?;
+    runtime.block_on(ids_are_known(&spec, &scene, &args.ids))?;
     if args.dry_run {
         let seen = runtime.block_on(engine::rehearse(&spec, &scene, &choice, args.limit))?;
-        let rows: Vec<Value> = seen.iter().map(|(entry, verdict)| rehearsed_json(entry, verdict)).collect();
+        let rows: Vec<Value> = seen.iter().map(rehearsed_json).collect();
         let text = rehearsed_text(&seen, args.limit, &cx.terminal);
         return Ok(Answer::new(text, json!({"pipeline": spec.name, "dry_run": true, "entries": rows})));
     }
     let (replayed, error) = runtime.block_on(until_told_to_stop(&spec, &scene, choice, &cx.terminal))?;
-    let answer = Answer::new(replayed_text(&replayed, args.keep_newer, &cx.terminal), result(&spec, &replayed));
+    // who was refused altogether is not told that there was nothing
+    let did_nothing = error.is_some() && replayed.rows == 0;
+    let text = if did_nothing { String::new() } else { replayed_text(&replayed, args.keep_newer, &cx.terminal) };
+    let answer = Answer::new(text, result(&spec, &replayed));
     Ok(match error {
         Some(error) => answer.failed(Failure::Error(error)),
         None if waits(&replayed, args.keep_newer) => answer.exit(Exit::Found),
         None => answer,
     })
+}
+
+/// An id that is none would look like a row that is done with.
+async fn ids_are_known(spec: &PipelineSpec, scene: &Scene, ids: &[String]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let place = check_context(spec, scene, SplitId::new(spec.name.clone(), 0));
+    let mut reader = spec.sink.quarantine(place).await?;
+    for id in ids {
+        let filter =
+            QuarantineFilter { ids: Some(vec![id.clone()]), with_replayed: true, ..QuarantineFilter::default() };
+        all_known(std::slice::from_ref(id), &reader.list(&filter, None, 1).await?.entries)?;
+    }
+    Ok(())
 }
 
 fn result(spec: &PipelineSpec, replayed: &Replayed) -> Value {
@@ -99,11 +121,11 @@ const COLUMNS: [(&str, Align); 4] =
 
 /// Whether entries that were chosen are not done with.
 fn waits(replayed: &Replayed, keep_newer: bool) -> bool {
-    replayed.still_wrong + replayed.refused > 0 || (keep_newer && !replayed.overtaking.is_empty())
+    replayed.still_wrong + replayed.refused + replayed.outdated > 0 || (keep_newer && !replayed.overtaking.is_empty())
 }
 
 fn replayed_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> String {
-    let entries = replayed.rows + replayed.filtered + replayed.refused + replayed.still_wrong;
+    let entries = replayed.rows + replayed.filtered + replayed.refused + replayed.still_wrong + replayed.outdated;
     if entries == 0 && replayed.overtaking.is_empty() {
         return "nothing to replay\n".to_owned();
     }
@@ -129,6 +151,7 @@ fn replayed_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> 
         (replayed.filtered, "left out by the steps"),
         (replayed.refused, "refused by the sink"),
         (replayed.still_wrong, "still wrong"),
+        (replayed.outdated, OUTDATED),
     ];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
         let _ = write!(text, ", {} {what}", grouped(count));
@@ -166,13 +189,14 @@ fn wrong_cells(wrong: &StillWrong) -> Vec<String> {
 }
 
 /// Shows the rows themselves: what a rehearsal is for.
-fn rehearsed_text(seen: &[(QuarantineEntry, Verdict)], limit: usize, terminal: &Terminal) -> String {
+fn rehearsed_text(seen: &[Rehearsed], limit: usize, terminal: &Terminal) -> String {
     if seen.is_empty() {
         return "nothing to replay\n".to_owned();
     }
     let mut text = String::new();
-    for (entry, verdict) in seen {
-        let (glyph, style, outcome) = match verdict {
+    for entry in seen {
+        let (glyph, style, outcome) = match &entry.verdict {
+            Verdict::Outdated => (Glyph::Warning, Style::Magenta, OUTDATED.to_owned()),
             Verdict::Goes { row, overtakes } => {
                 let row = cells(row).to_string();
                 match overtakes {
@@ -186,7 +210,7 @@ fn rehearsed_text(seen: &[(QuarantineEntry, Verdict)], limit: usize, terminal: &
             }
         };
         let glyph = terminal.paint(Output::Result, style, terminal.glyph(glyph));
-        let _ = writeln!(text, "{glyph} {}  {}  {outcome}", short(&entry.id), entry.origin);
+        let _ = writeln!(text, "{glyph} {}  {}  {outcome}", short(&entry.id), entry.place);
     }
     if seen.len() >= limit {
         text.push_str("and perhaps more; raise --limit\n");
@@ -200,9 +224,10 @@ fn cells(row: &Batch) -> Value {
     cells_of(row, 0).map_or(Value::Null, Value::Object)
 }
 
-fn rehearsed_json(entry: &QuarantineEntry, verdict: &Verdict) -> Value {
-    let mut value = json!({"id": entry.id, "place": entry.origin.to_string()});
-    match verdict {
+fn rehearsed_json(entry: &Rehearsed) -> Value {
+    let mut value = json!({"id": entry.id, "place": entry.place.to_string()});
+    match &entry.verdict {
+        Verdict::Outdated => value["outdated"] = json!(true),
         Verdict::Goes { row, overtakes } => {
             value["row"] = cells(row);
             value["overtakes"] = json!(overtakes);

@@ -4,7 +4,7 @@ use super::{Context, async_runtime, scene};
 use crate::answer::Answer;
 use crate::arguments::{LogFormat, Run};
 use crate::cluster_choice::{Want, settle};
-use crate::dev::{Kept, Served};
+use crate::dev::Kept;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, render_diagnostics, render_error};
 use crate::http::{self, Server};
@@ -32,9 +32,12 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     let started = Instant::now();
     let Loaded { mut setup, specs } = configuration(args, cx)?;
     let accept_change = accepted(args, &specs)?;
-    let served = match args.dev {
-        true => Some(Kept::here().serve_and_tell()?),
-        false => settle(&mut setup, &cx.globals, Want::Run)?.served,
+    let (served, by_default) = match args.dev {
+        true => (Some(Kept::here().serve_and_tell()?), None),
+        false => {
+            let settled = settle(&mut setup, &cx.globals, Want::Run)?;
+            (settled.served, settled.asked)
+        }
     };
     if let Some(served) = &served {
         setup.config.kafka.brokers = Text::Plain(served.address());
@@ -45,7 +48,11 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     let runtime = async_runtime()?;
     let ended = runtime.block_on(async {
         let server = serve_http(args, &setup, &board, cx).await?;
-        announce(args, &specs, served.as_ref(), server.as_ref(), cx);
+        let broker = served.as_ref().map(|served| format!("{} (kept under .unbatch/)", served.address())).or(
+            // nobody should have to guess whom a run writes to
+            by_default.map(|whom| format!("{whom}; --brokers names another, --dev starts one here")),
+        );
+        announce(args, &specs, broker, server.as_ref(), cx);
         let watched = args.dev.then(|| Watched::new(&args.paths, setup.file.as_deref(), &specs));
         let answer = match set_out(specs, scene, &board).await {
             Ok((crew, signals)) => {
@@ -137,13 +144,13 @@ async fn serve_http(args: &Run, setup: &Setup, board: &StatusBoard, cx: &Context
     }
 }
 
-fn announce(args: &Run, specs: &[PipelineSpec], served: Option<&Served>, server: Option<&Server>, cx: &Context) {
+fn announce(args: &Run, specs: &[PipelineSpec], broker: Option<String>, server: Option<&Server>, cx: &Context) {
     if cx.globals.log_format == LogFormat::Json {
         tracing::info!(pipelines = specs.len(), http = server.map(|s| s.addr.to_string()), "starting");
         return;
     }
-    if let Some(served) = served {
-        cx.terminal.say(&format!("broker      {} (kept under .unbatch/)", served.address()));
+    if let Some(broker) = broker {
+        cx.terminal.say(&format!("broker      {broker}"));
     }
     if let Some(server) = server {
         cx.terminal.say(&format!("status      http://{}/api/v1/status", server.addr));

@@ -90,7 +90,10 @@ impl Crew {
         let statuses = self.running.status().snapshot();
         let was_open =
             statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits).any(|s| s.owner > 0);
-        match self.proven.remove(name).filter(|_| !was_open) {
+        let tried = self.current.get(name).map(|spec| spec.hash.clone());
+        // kept, since the next edit may come before this one is open again; but never tried twice in a row
+        let proven = self.proven.get(name).filter(|spec| !was_open && tried.as_ref() != Some(&spec.hash));
+        match proven.cloned() {
             Some(spec) => {
                 self.add(spec).await;
                 true

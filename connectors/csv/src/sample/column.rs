@@ -12,8 +12,8 @@ const NULL_WORDS: [&str; 15] =
 /// Those that mean nothing else in text, or hardly anything.
 const LIKELY_NULLS: [&str; 10] = ["NULL", "null", "Null", "\\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "None"];
 /// Values, and the share of them, that must fit a type before it is mentioned for a column in which some do not.
-const NEARLY_VALUES_MIN: u64 = 10;
-const NEARLY_SHARE: f64 = 0.9;
+const NEARLY_VALUES_MIN: u64 = 4;
+const NEARLY_SHARE: f64 = 0.75;
 
 /// The cells of one column, counted.
 #[derive(Clone, Debug, Default)]

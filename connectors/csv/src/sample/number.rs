@@ -150,8 +150,12 @@ impl Numbers {
         if self.point == 0 && self.exponent == 0 && self.special == 0 {
             return Some(self.whole_number());
         }
+        if self.exponent > 0 && self.point == 0 && self.whole > 0 {
+            let why = "some have an exponent among whole numbers, as codes such as 12E4 seem to have";
+            return Some(Verdict::text().open(Open::new(why).instead(["type: float64"])));
+        }
         let is_open = self.open_point > 0 && self.open_point == self.point;
-        if is_open && self.exponent == 0 && (around.delimiter == b';' || around.has_decimal_commas) {
+        if is_open && self.exponent == 0 && (around.delimiter != b',' || around.has_decimal_commas) {
             let why = "the point may stand before a fraction or between thousands";
             let instead = [format!("type: {}", quoted_type(self.fraction_type()))];
             return Some(Verdict::text().open(Open::new(why).instead(instead)));

@@ -1,6 +1,6 @@
 //! The sampled files as one table: is the first record a header, what do the columns hold, which of them may be a key.
 
-use super::column::{Column, Verdict};
+use super::column::{Column, Open, Verdict};
 use super::excerpt::Excerpt;
 use super::number::Around;
 use super::shape::{Cell, Records, Shape, no_table};
@@ -73,7 +73,8 @@ impl Table {
                 .help("name a file of another day that has rows"));
         }
         let around = self::around(&columns, shape);
-        let verdicts: Vec<Verdict> = columns.iter().map(|c| c.verdict(around)).collect();
+        let verdicts = columns.iter().zip(&names).map(|(column, name)| named(column.verdict(around), name));
+        let verdicts: Vec<Verdict> = verdicts.collect();
         let (key, key_reason) = key_of(&parts, &names, &columns, &verdicts, skip);
         let misshapen = parts.iter().map(|p| p.head.misshapen as u64).sum();
         let header_choice = why_open.map(|why| header_choice(has_header, why));
@@ -274,6 +275,22 @@ fn key_of(
 }
 
 /// Whether a word of the name says that the column names something: `order_id`, `Sample Number`.
+/// Article numbers, postal codes and the like are digits in the sample, and begin with a zero some other day.
+fn named(verdict: Verdict, name: &str) -> Verdict {
+    const WORDS: [&str; 24] = [
+        "sku", "ean", "gtin", "upc", "isbn", "art", "artikel", "article", "artnr", "artno", "zip", "plz", "postcode",
+        "postal", "code", "phone", "tel", "telefon", "fax", "iban", "bic", "konto", "account", "barcode",
+    ];
+    let is_whole = matches!(verdict.column_type, ColumnType::Int32 | ColumnType::Int64);
+    let lower = name.to_lowercase();
+    if !is_whole || !lower.split(|c: char| !c.is_alphanumeric()).any(|word| WORDS.contains(&word)) {
+        return verdict;
+    }
+    let why = "by its name it may have zeros in front some day, which a number would lose";
+    let instead = [format!("type: {}", verdict.declared())];
+    Verdict { required: verdict.required, ..Verdict::text() }.open(Open::new(why).instead(instead))
+}
+
 fn names_a_thing(name: &str) -> bool {
     const WORDS: [&str; 13] =
         ["id", "ids", "no", "nr", "num", "number", "nummer", "code", "key", "line", "zip", "year", "jahr"];

@@ -61,6 +61,7 @@ pub struct MemorySink {
     options: SinkOptions,
     writer: Writer,
     seq: u64,
+    generation: u64,
     open: OpenEpoch,
     /// Set by `seal`, cleared by a commit that succeeded: a failed or dropped one leaves the sink unusable.
     in_flight: Arc<AtomicBool>,
@@ -98,6 +99,7 @@ impl Fenced for MemoryFenced {
             options,
             writer: Writer { key, token, owner: stored.facts.owner },
             seq: stored.facts.seq,
+            generation: stored.facts.generation,
             open: OpenEpoch::default(),
             in_flight: Arc::default(),
         };
@@ -111,7 +113,9 @@ impl Sink for MemorySink {
         batch.check()?;
         let (revision, rejected) = (batch.origin.revision, std::mem::take(&mut batch.rejected));
         let rejected = rejected.into_iter().chain(self.refuse(&mut batch)?);
-        let rejected: Vec<QuarantineEntry> = rejected.map(|row| row.into_entry(&self.writer.key.1, revision)).collect();
+        let (split, generation) = (&self.writer.key.1, self.generation);
+        let entry = |row: RejectedRow| QuarantineEntry { generation, ..row.into_entry(split, revision) };
+        let rejected: Vec<QuarantineEntry> = rejected.map(entry).collect();
         let ignored = self.ignore(&mut batch)?;
         self.open.receipt += Receipt {
             written: batch.rows.num_rows() as u64,

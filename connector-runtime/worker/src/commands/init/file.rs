@@ -48,7 +48,7 @@ pub(super) fn written(draft: &Draft, name: &PipelineName, modeline: Option<&str>
         &mut text,
         "",
         "# on_error: {quarantine: {stop_after: {count: 100, percent: 1.0}}}",
-        Some("a file with more bad rows is set aside as a whole"),
+        Some("off unless written: a file with more bad rows, or of 1,000 rows with more percent, is set aside"),
     );
     text
 }
