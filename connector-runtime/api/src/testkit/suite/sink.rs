@@ -309,6 +309,8 @@ async fn looks<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), Brok
     ensure(PAGES, numbers == [5, 10, 15, 20], || format!("rows {numbers:?} came instead of 5, 10, 15, 20 in order"))?;
     let whole = entries.iter().all(|e| e.code == "bad_row" && e.stage == Stage::Source && e.stream.as_str() == STREAM);
     ensure(PAGES, whole, || format!("code, stage or stream is not that of the row: {entries:?}"))?;
+    let known = entries.iter().all(|e| e.generation == owner.facts.generation);
+    ensure(PAGES, known, || format!("not of generation {}: {entries:?}", owner.facts.generation))?;
     let nothing = QuarantineFilter { code: Some("another".into()), ..QuarantineFilter::default() };
     let page = reader.list(&nothing, None, 10).await.attempt(PAGES, "reading another code")?;
     ensure(PAGES, page.entries.is_empty(), || "entries of another code came".into())?;
