@@ -41,9 +41,8 @@ pub fn judge(pipeline: &PipelineName, stored: Option<&Facts>, intent: &Intent) -
         return Err(moved(pipeline, to));
     }
     let first_start = stored.fingerprint.is_empty();
-    // nothing was ever committed or set by hand, so no position can mean something else
-    let is_blank = stored.seq == 0 && stored.generation <= 1;
-    if !first_start && !is_blank && stored.fingerprint != intent.fingerprint && !intent.accept_change {
+    // also before the first epoch: positions that were adopted or set by hand are there already
+    if !first_start && stored.fingerprint != intent.fingerprint && !intent.accept_change {
         return Err(Error::misconfigured("going on with another source than before is not allowed")
             .code("U0401")
             .with("before", &stored.fingerprint)
@@ -140,11 +139,8 @@ mod tests {
 
     #[test]
     fn another_source_needs_consent() {
-        let mut a = judged(None, &intent("a")).unwrap();
+        let a = judged(None, &intent("a")).unwrap();
         let mut other = Intent { fingerprint: "elsewhere".into(), ..intent("b") };
-        // a typo in `url` that is mended before anything was read
-        assert_eq!(judged(Some(&a), &other).unwrap().fingerprint, "elsewhere");
-        a.seq = 1;
         assert_eq!(judged(Some(&a), &other).unwrap_err().kind(), Kind::Misconfigured);
         other.accept_change = true;
         assert_eq!(judged(Some(&a), &other).unwrap().fingerprint, "elsewhere");

@@ -127,8 +127,6 @@ fn one_broken_pipeline_leaves_the_other_running_and_decides_the_exit_code() {
         std::fs::create_dir(workshop.path().join(folder)).unwrap();
     }
     workshop.write("prices.yaml", &prices("here"));
-    // a source of which nothing was ever read may be exchanged freely
-    workshop.write("here/stock_z.csv", &csv(90..=91, 0));
     workshop.json(&["run", "--dev", "--once"]);
 
     // another folder is another source, which needs consent
