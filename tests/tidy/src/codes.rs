@@ -101,7 +101,7 @@ fn is_number(text: &str) -> bool {
     text.len() == 5 && text.starts_with('U') && text[1..].bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Finds the words of a connector that are reasons of refused rows.
+/// Finds the words of a connector, or of what connectors share, that are reasons of refused rows.
 struct Words<'a> {
     code: &'a str,
     is_connector: bool,
@@ -111,7 +111,10 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn of(path: &str, code: &'a str) -> Self {
-        let is_connector = matches!(folder(path).split('/').collect::<Vec<_>>()[..], ["connectors" | "examples", _]);
+        let is_connector = matches!(
+            folder(path).split('/').collect::<Vec<_>>()[..],
+            ["connectors" | "examples", _] | ["connectors", "support", _]
+        );
         let choices = code.match_indices("let code = match ").filter_map(|(at, _)| Some(at..body_end(code, at)?));
         Self { code, is_connector, choices: choices.collect() }
     }

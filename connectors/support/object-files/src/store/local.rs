@@ -1,0 +1,273 @@
+//! A folder of the file system.
+
+use super::failure::{changed, local_error};
+use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store};
+use crate::location::Location;
+use crate::raw::{RawFile, RawRead};
+use crate::stat::ObjectStat;
+use bytes::Bytes;
+use std::any::Any;
+use std::fs::{File, ReadDir};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use unbatch_api::{Error, Result};
+
+/// Names in one page.
+const PAGE_NAMES_MAX: usize = 1_000;
+/// How hidden names of our own begin that last only for a moment.
+pub(crate) const PRIVATE_PREFIX: &str = ".unbatch-private-";
+
+/// Files directly in a folder.
+#[derive(Debug)]
+pub struct LocalFolder {
+    location: Location,
+    folder: PathBuf,
+    follow_links: bool,
+}
+
+impl LocalFolder {
+    /// `follow_links`: symbolic links to files are read like files; do not when files are moved or deleted.
+    pub fn new(folder: impl Into<PathBuf>, follow_links: bool) -> Self {
+        let folder = folder.into();
+        Self { location: Location::Folder(folder.clone()), folder, follow_links }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn look(&self, path: &Path) -> Result<Option<ObjectStat>> {
+        let metadata = if self.follow_links { std::fs::metadata(path) } else { std::fs::symlink_metadata(path) };
+        match metadata {
+            Ok(metadata) => Ok(metadata.is_file().then(|| ObjectStat::of(&metadata))),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(local_error("looking at a file failed", path, e)),
+        }
+    }
+
+    /// A hidden name that nobody else uses, also none of a process that hangs and goes on later.
+    fn private(&self) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        self.folder.join(format!("{PRIVATE_PREFIX}{}.{now:x}.{n}~", std::process::id()))
+    }
+
+    /// Takes whatever has the name now under a private one; `None` when there is nothing, or it is another file, which is back under
+    /// its name then.
+    fn take(&self, name: &str, stat: &ObjectStat) -> Result<Result<PathBuf, Removed>> {
+        let path = self.folder.join(name);
+        match self.look(&path)? {
+            None => return Ok(Err(Removed::Gone)),
+            Some(now) if !now.is_same_content(stat) => return Ok(Err(Removed::Changed)),
+            Some(_) => {}
+        }
+        let private = self.private();
+        match std::fs::rename(&path, &private) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Err(Removed::Gone)),
+            renamed => renamed.map_err(|e| local_error("taking a file failed", &path, e))?,
+        }
+        if self.look(&private)?.is_some_and(|now| now.is_same_content(stat)) {
+            return Ok(Ok(private));
+        }
+        let put_back =
+            rename_to_free(&private, &path).map_err(|e| local_error("putting a file back failed", &path, e))?;
+        if !put_back {
+            let error = Error::transient("putting a file back failed: a newer one has its name by now").code("U0320");
+            return Err(error.with("path", path.display()).with("kept_as", private.display()));
+        }
+        Ok(Err(Removed::Changed))
+    }
+}
+
+impl Store for LocalFolder {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        Guarantees { renames: true, checks_what_it_removes: true, lists_in_order: false, files_stand_still: false }
+    }
+
+    fn list<'a>(&'a self, after: Option<&str>, wanted: &'a dyn Fn(&str) -> bool) -> Result<Box<dyn Listing + 'a>> {
+        let entries = std::fs::read_dir(&self.folder).map_err(|e| self.folder_error(e))?;
+        Ok(Box::new(Entries { store: self, entries, after: after.map(str::to_owned), wanted }))
+    }
+
+    fn head(&self, name: &str) -> Result<Option<ObjectStat>> {
+        self.look(&self.folder.join(name))
+    }
+
+    fn open_read(&self, name: &str, stat: &ObjectStat) -> Result<Box<dyn RawRead>> {
+        let path = self.folder.join(name);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(changed(&path.display(), stat.size, None)),
+            Err(e) => return Err(local_error("opening a file failed", &path, e)),
+        };
+        let metadata = file.metadata().map_err(|e| local_error("looking at an open file failed", &path, e))?;
+        let now = ObjectStat::of(&metadata);
+        if !now.is_same_content(stat) {
+            return Err(changed(&path.display(), stat.size, Some(now.size)));
+        }
+        Ok(Box::new(RawFile::new(file, &path)?))
+    }
+
+    fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed> {
+        let (path, draft) = (self.folder.join(name), self.private());
+        let failed = |e| local_error("writing a file failed", &path, e);
+        let written = File::create_new(&draft).and_then(|mut file| {
+            file.write_all(&content)?;
+            file.sync_all()
+        });
+        let placed = written.and_then(|()| rename_to_free(&draft, &path));
+        if !matches!(placed, Ok(true)) {
+            // what a failure left must not stay
+            let _ = std::fs::remove_file(&draft);
+        }
+        let placed = placed.map_err(failed)?;
+        sync_folder(&self.folder)?;
+        Ok(if placed { Placed::Done } else { Placed::Taken })
+    }
+
+    fn copy_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
+        let (from, to) = (self.folder.join(name), folder_of(to)?);
+        let (target, draft) = (to.folder.join(to_name), to.private());
+        if !self.look(&from)?.is_some_and(|now| now.is_same_content(stat)) {
+            return Ok(Placed::Changed);
+        }
+        let failed = |e| local_error("copying a file failed", &target, e);
+        let copied = std::fs::copy(&from, &draft).and_then(|_| File::options().write(true).open(&draft)?.sync_all());
+        let placed = match (copied, self.look(&from)?) {
+            (Err(e), _) => Err(e),
+            (Ok(()), Some(now)) if now.is_same_content(stat) => {
+                rename_to_free(&draft, &target).map(|placed| if placed { Placed::Done } else { Placed::Taken })
+            }
+            (Ok(()), _) => Ok(Placed::Changed),
+        };
+        if !matches!(placed, Ok(Placed::Done)) {
+            let _ = std::fs::remove_file(&draft);
+        }
+        let placed = placed.map_err(failed)?;
+        sync_folder(&to.folder)?;
+        Ok(placed)
+    }
+
+    fn rename_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
+        let to = folder_of(to)?;
+        let (path, target) = (self.folder.join(name), to.folder.join(to_name));
+        if self.look(&target)?.is_some() {
+            return Ok(Placed::Taken);
+        }
+        let private = match self.take(name, stat)? {
+            Ok(private) => private,
+            Err(Removed::Gone | Removed::Changed | Removed::Done) => return Ok(Placed::Changed),
+        };
+        let placed = rename_to_free(&private, &target);
+        if !matches!(placed, Ok(true)) {
+            rename_to_free(&private, &path).map_err(|e| local_error("putting a file back failed", &path, e))?;
+        }
+        let placed = placed.map_err(|e| local_error("renaming a file failed", &target, e))?;
+        sync_folder(&to.folder)?;
+        Ok(if placed { Placed::Done } else { Placed::Taken })
+    }
+
+    fn delete(&self, name: &str, stat: &ObjectStat) -> Result<Removed> {
+        match self.take(name, stat)? {
+            Ok(private) => {
+                std::fs::remove_file(&private).map_err(|e| local_error("deleting a file failed", &private, e))?;
+                Ok(Removed::Done)
+            }
+            Err(removed) => Ok(removed),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl LocalFolder {
+    fn folder_error(&self, cause: std::io::Error) -> Error {
+        match cause.kind() {
+            ErrorKind::NotFound => Error::transient("listing a folder failed: it is not there").code("U0320"),
+            ErrorKind::NotADirectory => Error::misconfigured("listing a folder failed: it is a file").code("U0310"),
+            _ => return local_error("listing a folder failed", &self.folder, cause),
+        }
+        .with("folder", self.folder.display())
+        .caused_by(cause)
+    }
+}
+
+struct Entries<'a> {
+    store: &'a LocalFolder,
+    entries: ReadDir,
+    after: Option<String>,
+    wanted: &'a dyn Fn(&str) -> bool,
+}
+
+impl Listing for Entries<'_> {
+    fn next_page(&mut self) -> Result<Option<Page>> {
+        let mut page = Page::default();
+        while page.files.len() < PAGE_NAMES_MAX {
+            let Some(entry) = self.entries.next() else {
+                let is_any = !page.files.is_empty() || page.unreadable_names > 0;
+                return Ok(is_any.then_some(page));
+            };
+            let entry = entry.map_err(|e| self.store.folder_error(e))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                page.unreadable_names += 1;
+                continue;
+            };
+            if self.after.as_ref().is_some_and(|after| name <= *after) {
+                continue;
+            }
+            let look = match (self.wanted)(&name) {
+                false => Look::No,
+                true => match self.store.look(&entry.path()) {
+                    Ok(Some(stat)) => Look::File(stat),
+                    Ok(None) => Look::NoFile,
+                    Err(error) => Look::Failed(error),
+                },
+            };
+            page.files.push(Listed { name, look });
+        }
+        Ok(Some(page))
+    }
+}
+
+fn folder_of(store: &dyn Store) -> Result<&LocalFolder> {
+    store.as_any().downcast_ref().ok_or_else(|| {
+        Error::misconfigured("moving a file failed: it would go from a folder into an object store")
+            .code("U0311")
+            .with("to", store.location())
+            .help("name a folder of the file system; files are moved inside one store only")
+    })
+}
+
+/// Gives a file another name; false, and nothing done, when the name is taken.
+pub(crate) fn rename_to_free(from: &Path, to: &Path) -> std::io::Result<bool> {
+    match std::fs::hard_link(from, to) {
+        Ok(()) => std::fs::remove_file(from).map(|()| true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) if is_no_link(&e) => match File::create_new(to) {
+            // our own empty file holds the name; the rename replaces it and nothing else
+            Ok(_) => std::fs::rename(from, to).map(|()| true).inspect_err(|_| drop(std::fs::remove_file(to))),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(e),
+        },
+        Err(e) => Err(e),
+    }
+}
+
+/// A file system without hard links. Another file system is an error of the rename too.
+fn is_no_link(e: &std::io::Error) -> bool {
+    matches!(e.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied | ErrorKind::Unsupported)
+        || matches!(e.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    let synced = File::open(folder).and_then(|f| f.sync_all());
+    synced.map_err(|e| local_error("making a folder durable failed", folder, e))
+}
