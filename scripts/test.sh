@@ -20,7 +20,7 @@ whole=(--workspace --all-features)
 both_brokers=(tests/harness tests/kill tests/e2e connectors/kafka connectors/support/kafka-client)
 
 work=$(mktemp -d)
-trap 'stop_kafka; rm -rf "$work"' EXIT
+trap 'stop_kafka; stop_s3; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 export UNBATCH_NOT_RUN=$work/not-run
@@ -53,6 +53,28 @@ kafka() { # true when UNBATCH_TEST_KAFKA has an address; otherwise a note is on 
     echo "everything against Apache Kafka: $reason" >>"$work/left-out"
   fi
   return 1
+}
+
+# --- an S3 server -----------------------------------------------------------------------------------------------------
+
+stop_s3() {
+  [[ ! -d $work/s3 ]] || scripts/s3.sh clean --dir "$work/s3" || true
+}
+
+# The first run on a machine builds it, which is done while the linters read.
+prepare_s3() {
+  [[ ${UNBATCH_TEST_S3:-} ]] || nice scripts/s3.sh install >/dev/null 2>&1 &
+}
+
+s3() { # sets UNBATCH_TEST_S3; without a server each test that wants one notes itself as not run
+  [[ -z ${UNBATCH_TEST_S3:-} ]] || return 0
+  wait # for what prepares it
+  if UNBATCH_TEST_S3=$(scripts/s3.sh start --dir "$work/s3" --stop-with $$); then
+    export UNBATCH_TEST_S3
+    return 0
+  fi
+  unset UNBATCH_TEST_S3
+  [[ ${CI:-} != true ]] || broken+=("the S3 server cannot be started")
 }
 
 # --- passes -----------------------------------------------------------------------------------------------------------
@@ -139,9 +161,11 @@ finish() {
 
 case ${1:-} in
   all)
+    prepare_s3
     lint
     build
     kafka || true
+    s3
     UNBATCH_TEST_BROKERS=embedded pass "with the embedded broker"
     with_kafka "${both_brokers[@]}"
     ;;

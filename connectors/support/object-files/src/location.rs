@@ -75,7 +75,7 @@ impl Location {
                 return Err(format!("`{other}:` is not read; {instead}"));
             }
         };
-        bucket_url(service, rest.trim_start_matches('/')).map(Location::Bucket)
+        bucket_url(service, rest.strip_prefix("//").unwrap_or(rest)).map(Location::Bucket)
     }
 
     /// With a relative folder starting at `base`.

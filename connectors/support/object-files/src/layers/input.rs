@@ -102,9 +102,13 @@ impl Input {
         self.begin = 0;
         let size = if self.buffer.is_empty() { FIRST_BYTES } else { BUFFER_BYTES };
         self.buffer.resize(size, 0);
-        let n = self.raw.read(&mut self.buffer[self.end..])?;
-        self.is_at_end = n == 0;
-        self.end += n;
+        // always to the full, however few bytes the store gives at once: what a decoder hands out before it finds something wrong then
+        // depends on the file alone, and who comes again finds the same text
+        while self.end < self.buffer.len() && !self.is_at_end {
+            let n = self.raw.read(&mut self.buffer[self.end..])?;
+            self.is_at_end = n == 0;
+            self.end += n;
+        }
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use super::{LocalFolder, Store};
 use crate::location::{Bucket, Location, Service};
 use object_store::aws::{AmazonS3Builder, S3CopyIfNotExists};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,7 +180,11 @@ fn gcs(bucket: &Bucket, options: &StoreOptions) -> GoogleCloudStorageBuilder {
     }
     match &options.credentials {
         Credentials::GcsServiceAccount { key } => builder.with_service_account_key(key.expose()),
-        Credentials::Anonymous => builder.with_skip_signature(true),
+        Credentials::Anonymous => {
+            // writes ask for a token all the same, and would look for one in the machine's metadata
+            let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
+            builder.with_skip_signature(true).with_credentials(Arc::new(nobody))
+        }
         _ => builder,
     }
 }

@@ -11,8 +11,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use unbatch_api::Error;
 
-/// Codes of 403 that say that the key itself is wrong, and not that a right is missing.
-const NOT_KNOWN: [&str; 16] = [
+/// Codes that say that the key itself is wrong, and not that a right is missing. The last one is versitygw's, with 404.
+const NOT_KNOWN: [&str; 17] = [
     "AccessDeniedForInvalidKey",
     "AuthenticationFailed",
     "ExpiredToken",
@@ -29,6 +29,7 @@ const NOT_KNOWN: [&str; 16] = [
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
     "UnrecognizedClientException",
+    "XAdminUserNotFound",
 ];
 const NO_BUCKET: [&str; 4] = ["NoSuchBucket", "ContainerNotFound", "InvalidBucketName", "AccountNotFound"];
 /// Parts of the names of hosts that are asked for credentials, and not for files.
@@ -119,9 +120,23 @@ pub fn is_changed(error: &Error) -> bool {
     error.code_text() == Some("U0316")
 }
 
-/// The file is not the one that was seen. `size_now`: `None` when it is gone.
-pub(crate) fn changed(file: &dyn fmt::Display, size_before: u64, size_now: Option<u64>) -> Error {
-    let now = size_now.map_or_else(|| "gone".to_owned(), |size| size.to_string());
+/// What has the name of a file that is not the one any more that was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Now {
+    Gone,
+    /// With so many bytes.
+    Bytes(u64),
+    /// The store only says that it is another one, or none.
+    Another,
+}
+
+/// The file is not the one that was seen.
+pub(crate) fn changed(file: &dyn fmt::Display, size_before: u64, now: Now) -> Error {
+    let now = match now {
+        Now::Gone => "gone".to_owned(),
+        Now::Bytes(bytes) => bytes.to_string(),
+        Now::Another => "of another one, if any".to_owned(),
+    };
     Error::lost("reading a file failed: it was changed or replaced after it was found")
         .code("U0316")
         .with("file", file)
@@ -300,4 +315,66 @@ fn network_word(kind: HttpErrorKind) -> &'static str {
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(inside, _)| inside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unbatch_api::Kind;
+
+    /// An error as the client library makes it: each link repeats the next one.
+    #[derive(Debug)]
+    struct Link(String);
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+    impl StdError for Link {}
+
+    fn error_of(text: &str) -> object_store::Error {
+        object_store::Error::Generic { store: "S3", source: Box::new(Link(text.into())) }
+    }
+
+    #[test]
+    fn answers_are_told_apart_by_status_code_and_host() {
+        let bucket = Bucket { service: Service::S3, name: "drops".into(), prefix: "in/".into() };
+        let check = |doing: Doing, text: &str, kind: Kind, code: &str, words: &str| {
+            let error = store_error(doing, &bucket, "a.csv", &error_of(text));
+            let shown = format!("{error:?}");
+            assert!(
+                (error.kind(), error.code_text()) == (kind, Some(code)) && shown.contains(words),
+                "{text}: {shown}"
+            );
+            assert!(!shown.contains("SECRET") && !shown.contains("http"), "{shown}");
+        };
+        let answer = |status: &str, code: &str| {
+            format!(
+                "Error performing GET https://s3.example.org/drops?sig=SECRET in 4ms - Server returned non-2xx status code: {status}: \
+                 <Error><Code>{code}</Code><StringToSign>SECRET</StringToSign><Region>eu-west-1</Region></Error>"
+            )
+        };
+        use Kind::{Misconfigured, Transient};
+        check(Doing::Read, &answer("403 Forbidden", "AccessDenied"), Misconfigured, "U0314", "s3:GetObject");
+        check(Doing::Delete, &answer("403 Forbidden", "AccessDenied"), Misconfigured, "U0314", "s3:DeleteObject");
+        check(Doing::List, &answer("403 Forbidden", "ExpiredToken"), Misconfigured, "U0313", "403 ExpiredToken");
+        check(Doing::List, &answer("404 Not Found", "NoSuchBucket"), Misconfigured, "U0315", "bucket drops");
+        check(
+            Doing::List,
+            &answer("400 Bad Request", "AuthorizationHeaderMalformed"),
+            Misconfigured,
+            "U0311",
+            "region: eu-west-1",
+        );
+        check(Doing::Read, &answer("400 Bad Request", "InvalidRequest"), Misconfigured, "U0318", "400 InvalidRequest");
+        check(Doing::Read, &answer("503 Service Unavailable", "SlowDown"), Transient, "U0312", "503 SlowDown");
+        check(Doing::Read, &answer("429 Too Many Requests", "x y"), Transient, "U0312", "answered 429");
+        check(Doing::Write, &answer("501 Not Implemented", "NotImplemented"), Misconfigured, "U0319", "501");
+        let redirect = "Received redirect without LOCATION, this normally indicates an incorrectly configured region";
+        check(Doing::List, redirect, Misconfigured, "U0311", "another region");
+        let metadata = "Error performing PUT http://169.254.169.254/latest/api/token in 9s - no";
+        check(Doing::List, metadata, Misconfigured, "U0313", "those of the environment");
+        check(Doing::List, "something else with SECRET words", Transient, "U0312", "cannot be used");
+    }
 }

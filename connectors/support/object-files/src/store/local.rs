@@ -1,6 +1,6 @@
 //! A folder of the file system.
 
-use super::failure::{changed, local_error};
+use super::failure::{Now, changed, local_error};
 use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store};
 use crate::location::Location;
 use crate::raw::{RawFile, RawRead};
@@ -46,6 +46,17 @@ impl LocalFolder {
         }
     }
 
+    /// Where a name is, if it is the name of a file in this folder and of nothing elsewhere.
+    fn path(&self, name: &str) -> Result<PathBuf> {
+        if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
+            return Err(Error::misconfigured("naming a file in a folder failed: such a name cannot be")
+                .code("U0317")
+                .with("folder", self.folder.display())
+                .with("name", name.escape_debug()));
+        }
+        Ok(self.folder.join(name))
+    }
+
     /// A hidden name that nobody else uses, also none of a process that hangs and goes on later.
     fn private(&self) -> PathBuf {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -57,7 +68,7 @@ impl LocalFolder {
     /// Takes whatever has the name now under a private one; `None` when there is nothing, or it is another file, which is back under
     /// its name then.
     fn take(&self, name: &str, stat: &ObjectStat) -> Result<Result<PathBuf, Removed>> {
-        let path = self.folder.join(name);
+        let path = self.path(name)?;
         match self.look(&path)? {
             None => return Ok(Err(Removed::Gone)),
             Some(now) if !now.is_same_content(stat) => return Ok(Err(Removed::Changed)),
@@ -90,55 +101,62 @@ impl Store for LocalFolder {
         Guarantees { renames: true, checks_what_it_removes: true, lists_in_order: false, files_stand_still: false }
     }
 
+    fn is_there(&self) -> Result<bool> {
+        match std::fs::metadata(&self.folder) {
+            Ok(found) if found.is_dir() => Ok(true),
+            Ok(_) => Err(self.folder_error(ErrorKind::NotADirectory.into())),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(self.folder_error(e)),
+        }
+    }
+
+    fn make(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.folder).map_err(|e| local_error("making a folder failed", &self.folder, e))
+    }
+
     fn list<'a>(&'a self, after: Option<&str>, wanted: &'a dyn Fn(&str) -> bool) -> Result<Box<dyn Listing + 'a>> {
         let entries = std::fs::read_dir(&self.folder).map_err(|e| self.folder_error(e))?;
         Ok(Box::new(Entries { store: self, entries, after: after.map(str::to_owned), wanted }))
     }
 
     fn head(&self, name: &str) -> Result<Option<ObjectStat>> {
-        self.look(&self.folder.join(name))
+        self.look(&self.path(name)?)
     }
 
     fn open_read(&self, name: &str, stat: &ObjectStat) -> Result<Box<dyn RawRead>> {
-        let path = self.folder.join(name);
+        let path = self.path(name)?;
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Err(changed(&path.display(), stat.size, None)),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(changed(&path.display(), stat.size, Now::Gone)),
             Err(e) => return Err(local_error("opening a file failed", &path, e)),
         };
         let metadata = file.metadata().map_err(|e| local_error("looking at an open file failed", &path, e))?;
         let now = ObjectStat::of(&metadata);
         if !now.is_same_content(stat) {
-            return Err(changed(&path.display(), stat.size, Some(now.size)));
+            return Err(changed(&path.display(), stat.size, Now::Bytes(now.size)));
         }
         Ok(Box::new(RawFile::new(file, &path)?))
     }
 
     fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed> {
-        let (path, draft) = (self.folder.join(name), self.private());
-        let failed = |e| local_error("writing a file failed", &path, e);
-        let written = File::create_new(&draft).and_then(|mut file| {
-            file.write_all(&content)?;
-            file.sync_all()
-        });
-        let placed = written.and_then(|()| rename_to_free(&draft, &path));
-        if !matches!(placed, Ok(true)) {
-            // what a failure left must not stay
-            let _ = std::fs::remove_file(&draft);
-        }
-        let placed = placed.map_err(failed)?;
-        sync_folder(&self.folder)?;
+        let path = self.path(name)?;
+        let placed = self.put_by(&path, &content, rename_to_free)?;
         Ok(if placed { Placed::Done } else { Placed::Taken })
     }
 
+    fn put(&self, name: &str, content: Bytes) -> Result<()> {
+        let path = self.path(name)?;
+        self.put_by(&path, &content, |draft, path| std::fs::rename(draft, path).map(|()| true)).map(|_| ())
+    }
+
     fn copy_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
-        let (from, to) = (self.folder.join(name), folder_of(to)?);
-        let (target, draft) = (to.folder.join(to_name), to.private());
+        let (from, to) = (self.path(name)?, folder_of(to)?);
+        let (target, draft) = (to.path(to_name)?, to.private());
         if !self.look(&from)?.is_some_and(|now| now.is_same_content(stat)) {
             return Ok(Placed::Changed);
         }
         let failed = |e| local_error("copying a file failed", &target, e);
-        let copied = std::fs::copy(&from, &draft).and_then(|_| File::options().write(true).open(&draft)?.sync_all());
+        let copied = copy_with_time(&from, &draft);
         let placed = match (copied, self.look(&from)?) {
             (Err(e), _) => Err(e),
             (Ok(()), Some(now)) if now.is_same_content(stat) => {
@@ -156,7 +174,7 @@ impl Store for LocalFolder {
 
     fn rename_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
         let to = folder_of(to)?;
-        let (path, target) = (self.folder.join(name), to.folder.join(to_name));
+        let (path, target) = (self.path(name)?, to.path(to_name)?);
         if self.look(&target)?.is_some() {
             return Ok(Placed::Taken);
         }
@@ -189,6 +207,28 @@ impl Store for LocalFolder {
 }
 
 impl LocalFolder {
+    /// Writes a draft and gives it its name; whether it got it.
+    fn put_by(
+        &self,
+        path: &Path,
+        content: &[u8],
+        place: impl Fn(&Path, &Path) -> std::io::Result<bool>,
+    ) -> Result<bool> {
+        let draft = self.private();
+        let written = File::create_new(&draft).and_then(|mut file| {
+            file.write_all(content)?;
+            file.sync_all()
+        });
+        let placed = written.and_then(|()| place(&draft, path));
+        if !matches!(placed, Ok(true)) {
+            // what a failure left must not stay
+            let _ = std::fs::remove_file(&draft);
+        }
+        let placed = placed.map_err(|e| local_error("writing a file failed", path, e))?;
+        sync_folder(&self.folder)?;
+        Ok(placed)
+    }
+
     fn folder_error(&self, cause: std::io::Error) -> Error {
         match cause.kind() {
             ErrorKind::NotFound => Error::transient("listing a folder failed: it is not there").code("U0320"),
@@ -244,6 +284,16 @@ fn folder_of(store: &dyn Store) -> Result<&LocalFolder> {
             .with("to", store.location())
             .help("name a folder of the file system; files are moved inside one store only")
     })
+}
+
+/// Copies content and time of change, durably.
+fn copy_with_time(from: &Path, draft: &Path) -> std::io::Result<()> {
+    std::fs::copy(from, draft)?;
+    let file = File::options().write(true).open(draft)?;
+    if let Ok(modified) = std::fs::metadata(from).and_then(|m| m.modified()) {
+        file.set_modified(modified)?;
+    }
+    file.sync_all()
 }
 
 /// Gives a file another name; false, and nothing done, when the name is taken.

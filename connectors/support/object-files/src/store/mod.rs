@@ -36,6 +36,13 @@ pub trait Store: Send + Sync + Debug {
     /// What holds here and not everywhere.
     fn guarantees(&self) -> Guarantees;
 
+    /// Whether the folder is there: locally a folder that can be listed; in an object store a bucket that answers, since folders in it
+    /// need no making.
+    fn is_there(&self) -> Result<bool>;
+
+    /// Makes the folder and those above it where there are such things; one that is there is good.
+    fn make(&self) -> Result<()>;
+
     /// Begins to list, behind the name `after` if there is one. Of names that `wanted` takes it is looked what they are.
     fn list<'a>(&'a self, after: Option<&str>, wanted: &'a dyn Fn(&str) -> bool) -> Result<Box<dyn Listing + 'a>>;
 
@@ -50,6 +57,9 @@ pub trait Store: Send + Sync + Debug {
     /// Writes a small file, whole or not at all, and only where the name is free. A reply that was lost is asked for again, and then
     /// [`Placed::Taken`] may mean our own first attempt: compare the content.
     fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed>;
+
+    /// Writes a small file, whole or not at all, over whatever has the name.
+    fn put(&self, name: &str, content: Bytes) -> Result<()>;
 
     /// Copies a file into another folder of the same store where the name is free there, whole or not at all, if it is the one of
     /// `stat` before and after. Object stores copy by themselves, up to 5 GiB on S3.
@@ -131,6 +141,29 @@ pub enum Look {
     NoFile,
     /// It cannot even be looked at.
     Failed(Error),
+}
+
+/// The content of a small file; `None` when there is none of that name. One that is larger than `bytes_max` is an error, as is one that
+/// changes meanwhile.
+pub fn read_small(store: &dyn Store, name: &str, bytes_max: usize) -> Result<Option<Bytes>> {
+    let Some(stat) = store.head(name)? else { return Ok(None) };
+    if stat.size > bytes_max as u64 {
+        return Err(Error::misconfigured(format!("reading a small file failed: it is larger than {bytes_max} bytes"))
+            .code("U0318")
+            .with("store", store.location())
+            .with("file", name));
+    }
+    let mut raw = store.open_read(name, &stat)?;
+    let mut content = vec![0; stat.size as usize];
+    let mut done = 0;
+    while done < content.len() {
+        match raw.read(&mut content[done..])? {
+            0 => break,
+            n => done += n,
+        }
+    }
+    content.truncate(done);
+    Ok(Some(content.into()))
 }
 
 /// All pages in one list; for folders that are known to be small, and for tests.

@@ -1,16 +1,16 @@
 //! A folder in an object store.
 
 use super::calls::Calls;
-use super::failure::{Answer, Doing, changed};
+use super::failure::{Answer, Doing, Now, changed};
 use super::read::ObjectRead;
 use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store};
-use crate::location::Location;
+use crate::location::{Location, Service};
 use crate::raw::{RawBytes, RawRead};
 use crate::stat::ObjectStat;
 use bytes::Bytes;
 use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
-use object_store::{CopyMode, CopyOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{CopyMode, CopyOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutResult};
 use std::any::Any;
 use std::fmt;
 use unbatch_api::{Error, Result};
@@ -41,7 +41,9 @@ impl BucketFolder {
     /// The key of a name, as it is: nothing in it is escaped.
     fn path(&self, name: &str) -> Result<Path> {
         let key = format!("{}{name}", self.calls.bucket.prefix);
-        let is_name = !name.is_empty() && !name.contains('/');
+        // Azure takes a backslash for a slash
+        let is_apart = |c: char| c == '/' || (c == '\\' && self.calls.bucket.service == Service::Azure);
+        let is_name = !name.is_empty() && !name.contains(is_apart);
         let path = Path::parse(&key).ok().filter(|path| is_name && path.as_ref() == key);
         path.ok_or_else(|| {
             Error::misconfigured("naming a file in a store failed: such a key cannot be read")
@@ -78,6 +80,14 @@ impl Store for BucketFolder {
         Guarantees { renames: false, checks_what_it_removes: false, lists_in_order: true, files_stand_still: true }
     }
 
+    fn is_there(&self) -> Result<bool> {
+        self.list(None, &|_| false)?.next_page().map(|_| true)
+    }
+
+    fn make(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn list<'a>(&'a self, after: Option<&str>, wanted: &'a dyn Fn(&str) -> bool) -> Result<Box<dyn Listing + 'a>> {
         Ok(Box::new(Pages { store: self, after: after.map(str::to_owned), token: None, is_over: false, wanted }))
     }
@@ -99,24 +109,26 @@ impl Store for BucketFolder {
             // there is no request for nothing, so it is looked at instead
             return match self.is_now(name, stat)? {
                 Some(true) => Ok(Box::new(RawBytes::new(Bytes::new()))),
-                Some(false) => Err(changed(&name, 0, Some(0))),
-                None => Err(changed(&name, 0, None)),
+                Some(false) => Err(changed(&name, 0, Now::Another)),
+                None => Err(changed(&name, 0, Now::Gone)),
             };
         }
         Ok(Box::new(ObjectRead::new(self.calls.clone(), self.path(name)?, name, stat)))
     }
 
     fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed> {
-        let (client, path) = (self.calls.client.clone(), self.path(name)?);
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = async move { client.put_opts(&path, content.into(), options).await };
-        match self.calls.call(Doing::Write, name, put)? {
+        match self.put_by(name, content, PutMode::Create)? {
             Ok(_) => Ok(Placed::Done),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Ok(Placed::Taken)
             }
             Err(e) => Err(self.calls.error(Doing::Write, name, &e)),
         }
+    }
+
+    fn put(&self, name: &str, content: Bytes) -> Result<()> {
+        let put = self.put_by(name, content, PutMode::Overwrite)?;
+        put.map(|_| ()).map_err(|e| self.calls.error(Doing::Write, name, &e))
     }
 
     fn copy_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
@@ -170,6 +182,12 @@ impl Store for BucketFolder {
 }
 
 impl BucketFolder {
+    fn put_by(&self, name: &str, content: Bytes, mode: PutMode) -> Result<object_store::Result<PutResult>> {
+        let (client, path) = (self.calls.client.clone(), self.path(name)?);
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.calls.call(Doing::Write, name, async move { client.put_opts(&path, content.into(), options).await })
+    }
+
     fn remove(&self, name: &str) -> Result<()> {
         let (client, path) = (self.calls.client.clone(), self.path(name)?);
         match self.calls.call(Doing::Delete, name, async move { client.delete(&path).await })? {

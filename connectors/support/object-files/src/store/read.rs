@@ -1,7 +1,7 @@
 //! Reads one object in blocks, the next one while the last one is used.
 
 use super::calls::{Call, Calls};
-use super::failure::{Answer, Doing, changed};
+use super::failure::{Answer, Doing, Now, changed};
 use crate::raw::RawRead;
 use crate::stat::ObjectStat;
 use bytes::Bytes;
@@ -80,12 +80,11 @@ impl ObjectRead {
             ..GetOptions::default()
         };
         let (client, path) = (self.calls.client.clone(), self.path.clone());
-        let (size, etag) = (self.stat.size, self.stat.etag.clone());
+        let stat = self.stat.clone();
         self.calls.start(async move {
             let got = client.get_opts(&path, options).await?;
             // a store that does not know conditions says what it answers with
-            let is_other = (got.meta.size, ObjectStat::of_object(&got.meta).etag) != (size, etag);
-            if is_other || got.range != (from..to) {
+            if !ObjectStat::of_object(&got.meta).is_same_file(&stat) || got.range != (from..to) {
                 let source = "another object was answered with".into();
                 return Err(object_store::Error::Precondition { path: path.to_string(), source });
             }
@@ -102,10 +101,10 @@ impl ObjectRead {
         let size = self.stat.size;
         match error {
             object_store::Error::Precondition { .. } | object_store::Error::NotModified { .. } => {
-                changed(&self.path, size, Some(size))
+                changed(&self.path, size, Now::Another)
             }
             object_store::Error::NotFound { .. } if !Answer::of(error).is_no_bucket() => {
-                changed(&self.path, size, None)
+                changed(&self.path, size, Now::Gone)
             }
             other => self.calls.error(Doing::Read, &self.name, other),
         }

@@ -30,7 +30,8 @@ pub struct Found {
 /// The UTF-8 text of one file, in order; malformed bytes stand in it as `layers/encoding.rs` says.
 ///
 /// Offsets are in bytes of the text. For plain UTF-8 they are those of the raw file, byte order mark included, and the reader seeks.
-/// Otherwise it can only come to a place by decoding all before it, which the same file always does alike.
+/// Otherwise it can only come to a place by decoding all before it, which the same file always does alike: also the text that is
+/// handed out before something wrong depends on nothing but the file.
 ///
 /// Files in UTF-8 that lie near are read on the caller's thread. Others are decoded ahead by a thread, once they are larger than
 /// 64 KiB. Memory: 256 KiB of raw bytes, 64 KiB to look at the beginning or to transcode from, two pieces of 1 MiB where a thread
