@@ -17,6 +17,7 @@ commands
 options
   --dir DIR         state folder, one server each (default ${TMPDIR:-/tmp}/unbatch-s3)
   --bucket NAME     a bucket that is there from the start (default unbatch); may be repeated
+  --tls             serve https, with a certificate for localhost by the authority in DIR/tls/ca.pem; only when the folder is new
   --stop-with PID   clean up by itself when that process has ended, however it ended
 
 Keys: testkey / testsecret, region us-east-1. The server is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/unbatch.
@@ -34,7 +35,13 @@ shift || true
 dir=${TMPDIR:-/tmp}/unbatch-s3
 buckets=()
 stop_with=
+tls=
 while (($#)); do
+  if [[ $1 == --tls ]]; then
+    tls=yes
+    shift
+    continue
+  fi
   (($# > 1)) || die "$1 needs a value"
   case $1 in
     --dir) dir=$2 ;;
@@ -77,6 +84,23 @@ free_port() { # sets REPLY; stays below the kernel's own ephemeral range, so nob
   REPLY=$candidate
 }
 
+make_certificate() {
+  command -v openssl >/dev/null || die "openssl is needed for --tls"
+  local at=$dir/tls
+  mkdir -p "$at"
+  {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$at/ca.key" -out "$at/ca.pem" -days 30 -subj '/CN=unbatch test authority' \
+      -addext 'basicConstraints=critical,CA:TRUE' -addext 'keyUsage=critical,keyCertSign'
+    openssl req -newkey rsa:2048 -nodes -keyout "$at/server.key" -out "$at/server.csr" -subj '/CN=localhost'
+    openssl x509 -req -in "$at/server.csr" -CA "$at/ca.pem" -CAkey "$at/ca.key" -CAcreateserial -days 30 \
+      -extfile <(echo 'subjectAltName=DNS:localhost') -out "$at/server.pem"
+  } 2>/dev/null
+}
+
+address() {
+  if [[ -d $dir/tls ]]; then echo "https://localhost:$(<"$dir/port")"; else echo "http://127.0.0.1:$(<"$dir/port")"; fi
+}
+
 alive() { # is the process of the pid file this very server, and not a later process with its number?
   [[ -f $dir/pid ]] && tr '\0' ' ' 2>/dev/null <"/proc/$(<"$dir/pid")/cmdline" | grep -qF " $dir/data"
 }
@@ -84,18 +108,20 @@ alive() { # is the process of the pid file this very server, and not a later pro
 launch() {
   ! alive || return 0
   rm -f "$dir/pid"
+  local secure=()
+  [[ ! -d $dir/tls ]] || secure=(--cert "$dir/tls/server.pem" --key "$dir/tls/server.key")
   # its own session, so that Ctrl-C of a test run does not take it before the tests are done with it; metadata beside the data, since
   # not every file system has room for it
   setsid bash -c 'echo $$ >"$0/pid"; exec "$@" >>"$0/log" 2>&1 </dev/null' "$dir" \
     "$server" --quiet --port "127.0.0.1:$(<"$dir/port")" --access testkey --secret testsecret \
-    posix --sidecar "$dir/meta" "$dir/data" >/dev/null 2>&1 </dev/null &
+    ${secure[@]+"${secure[@]}"} posix --sidecar "$dir/meta" "$dir/data" >/dev/null 2>&1 </dev/null &
 }
 
 await() {
   local until=$((SECONDS + 30))
   while ((SECONDS < until)); do
     if alive && (exec 3<>"/dev/tcp/127.0.0.1/$(<"$dir/port")") 2>/dev/null; then
-      echo "http://127.0.0.1:$(<"$dir/port")"
+      address
       return 0
     fi
     sleep 0.05
@@ -128,6 +154,7 @@ case $command in
     dir=$(cd "$dir" && pwd)
     for bucket in "${buckets[@]}"; do mkdir -p "$dir/data/$bucket"; done
     if [[ ! -f $dir/port ]]; then
+      [[ ! $tls ]] || make_certificate
       free_port
       echo "$REPLY" >"$dir/port"
     fi

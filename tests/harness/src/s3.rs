@@ -32,7 +32,7 @@ impl S3 {
             return Some(S3 { endpoint, dir: None });
         }
         // a static is never dropped; the script's --stop-with cleans up when this process has ended
-        match STARTED.get_or_init(S3::start) {
+        match STARTED.get_or_init(|| S3::start(&[])) {
             Ok(s3) => Some(S3 { endpoint: s3.endpoint.clone(), dir: None }),
             Err(reason) => {
                 not_run(test, reason);
@@ -48,22 +48,42 @@ impl S3 {
     /// When it cannot be had with `CI=true`.
     #[track_caller]
     pub fn own_from_env(test: &str) -> Option<S3> {
-        S3::start().map_err(|reason| not_run(test, &reason)).ok()
+        S3::start(&[]).map_err(|reason| not_run(test, &reason)).ok()
     }
 
-    fn start() -> Result<S3, String> {
+    /// The same with TLS; [`S3::ca`] signed its certificate, which is for `localhost`.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be had with `CI=true`.
+    #[track_caller]
+    pub fn own_with_tls(test: &str) -> Option<S3> {
+        S3::start(&["--tls"]).map_err(|reason| not_run(test, &reason)).ok()
+    }
+
+    fn start(options: &[&str]) -> Result<S3, String> {
         // the script removes it, also when this process cannot
         let dir = tempfile::Builder::new().prefix("unbatch-s3-").tempdir();
         let dir = dir.map_err(|e| format!("no temporary folder: {e}"))?.keep();
         // made first, so that a start that fails half way is cleaned up as well
         let mut s3 = S3 { endpoint: String::new(), dir: Some(dir.clone()) };
-        s3.endpoint = script("start", &dir, &["--bucket", BUCKET, "--stop-with", &std::process::id().to_string()])?;
+        let owner = std::process::id().to_string();
+        s3.endpoint = script("start", &dir, &[&["--bucket", BUCKET, "--stop-with", &owner], options].concat())?;
         Ok(s3)
     }
 
     /// The address of the server.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+    /// The authority of a server with TLS, in PEM.
+    ///
+    /// # Panics
+    ///
+    /// When it has no TLS.
+    pub fn ca(&self) -> String {
+        let path = self.dir.as_ref().map(|dir| dir.join("tls/ca.pem")).unwrap_or_default();
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{} cannot be read: {e}", path.display()))
     }
     /// A bucket that is there.
     pub fn bucket(&self) -> &str {

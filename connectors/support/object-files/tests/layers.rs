@@ -7,7 +7,7 @@ mod packing;
 use packing::{Dribble, KINDS, Packed, lines, pack, read_all, read_in_pieces, text_of};
 use rand::Rng;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use unbatch_object_files::{
     Compression, Fault, Layers, Limits, RawBytes, RawRead, TextEncoding, TextError, TextReader,
@@ -242,18 +242,26 @@ fn a_place_in_the_middle_is_found_again() {
     }
 }
 
-/// A raw file that tells when it is dropped.
-struct Watched(RawBytes, Arc<AtomicBool>);
+/// A raw file that tells when it is dropped, and how much of it was read.
+struct Watched(RawBytes, Arc<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    is_closed: AtomicBool,
+    bytes: AtomicUsize,
+}
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.1.store(true, Ordering::Relaxed);
+        self.1.is_closed.store(true, Ordering::Relaxed);
     }
 }
 
 impl RawRead for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> unbatch_api::Result<usize> {
-        self.0.read(buffer)
+        let n = self.0.read(buffer)?;
+        self.1.bytes.fetch_add(n, Ordering::Relaxed);
+        Ok(n)
     }
     fn seek(&mut self, offset: u64) -> unbatch_api::Result<()> {
         self.0.seek(offset)
@@ -262,7 +270,7 @@ impl RawRead for Watched {
         self.0.size()
     }
     fn is_near(&self) -> bool {
-        true
+        false
     }
 }
 
@@ -270,11 +278,30 @@ impl RawRead for Watched {
 fn a_reader_that_is_dropped_closes_its_file() {
     let packed = pack(Packed::Gz, &vec![b'a'; 20 << 20]);
     for taken in [0, 10, 100_000, 5 << 20] {
-        let closed = Arc::new(AtomicBool::new(false));
-        let raw = Watched(RawBytes::new(packed.clone()), closed.clone());
+        let seen = Arc::new(Seen::default());
+        let raw = Watched(RawBytes::new(packed.clone()), seen.clone());
         let mut reader = TextReader::open(Box::new(raw), "a.gz", &Layers::default()).unwrap();
         reader.skip_to(taken).unwrap();
         drop(reader);
-        wait_until(Duration::from_secs(30), "the file to be closed", || closed.load(Ordering::Relaxed));
+        wait_until(Duration::from_secs(30), "the file to be closed", || seen.is_closed.load(Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn a_reader_that_is_not_asked_reads_two_pieces_ahead_and_no_more() {
+    let latin = Layers { encoding: TextEncoding::parse("latin1").unwrap(), ..Layers::default() };
+    for layers in [Layers::default(), latin] {
+        let seen = Arc::new(Seen::default());
+        let raw = Watched(RawBytes::new(vec![b'a'; 20 << 20]), seen.clone());
+        let mut reader = TextReader::open(Box::new(raw), "a.csv", &layers).unwrap();
+        let mut buffer = vec![0; 100_000];
+        while reader.offset() < 100_000 {
+            assert!(reader.read_text(&mut buffer).unwrap() > 0);
+        }
+        let read = || seen.bytes.load(Ordering::Relaxed);
+        wait_until(Duration::from_secs(30), "two pieces to be decoded", || read() >= (64 << 10) + (2 << 20));
+        drop(reader);
+        wait_until(Duration::from_secs(30), "the file to be closed", || seen.is_closed.load(Ordering::Relaxed));
+        assert!(read() <= (64 << 10) + (2 << 20) + (320 << 10), "{} bytes were read", read());
     }
 }

@@ -2,100 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod servers;
+
 use bytes::Bytes;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::runtime::Runtime;
+use servers::{Place, check_error, open, options, places, runtime};
 use unbatch_api::Kind;
-use unbatch_api::config::Secret;
 use unbatch_object_files::{
-    CallLimits, Credentials, Layers, Location, Look, ObjectStat, Placed, RawRead, Removed, Store, StoreOptions,
-    TextReader, is_changed, list_all, open_store, read_small,
+    Layers, Look, ObjectStat, Placed, RawRead, Removed, Store, StoreOptions, TextReader, is_changed, list_all,
+    read_small,
 };
 use unbatch_test_harness::{S3, unique_name};
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-}
-
-fn options(s3: &S3) -> StoreOptions {
-    let secret_access_key = Secret::new(s3.secret_access_key().into());
-    StoreOptions {
-        endpoint: Some(s3.endpoint().into()),
-        region: Some("us-east-1".into()),
-        credentials: Credentials::S3 {
-            access_key_id: s3.access_key_id().into(),
-            secret_access_key,
-            session_token: None,
-        },
-        limits: CallLimits {
-            call: Duration::from_secs(60),
-            attempt: Duration::from_secs(20),
-            retries_max: 1,
-            ..CallLimits::default()
-        },
-        ..StoreOptions::default()
-    }
-}
-
-fn open(url: &str, options: &StoreOptions, runtime: &Runtime) -> Arc<dyn Store> {
-    open_store(&Location::parse(url).unwrap(), Path::new("/"), options, runtime.handle()).unwrap()
-}
-
-/// A store to try things in, with another folder of it. What is behind them lives as long as this does.
-struct Place {
-    store: Arc<dyn Store>,
-    archive: Arc<dyn Store>,
-    _runtime: Runtime,
-    _folder: Option<tempfile::TempDir>,
-}
-
-/// A folder, an S3 server where it can be had, and other stores that `UNBATCH_TEST_AZURE` and `UNBATCH_TEST_GCS` name.
-fn places(test: &str) -> Vec<Place> {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| {
-        std::fs::create_dir(folder.path().join(name)).unwrap();
-        folder.path().join(name).to_str().unwrap().to_owned()
-    };
-    let (local, nothing) = (runtime(), StoreOptions::default());
-    let [store, archive] = [at("drops"), at("archive")].map(|path| open(&path, &nothing, &local));
-    let mut places = vec![Place { store, archive, _runtime: local, _folder: Some(folder) }];
-    if let Some(s3) = S3::from_env(test) {
-        let (remote, name) = (runtime(), unique_name("drops"));
-        let url = format!("s3://{}/{name}/", s3.bucket());
-        let store = open(&url, &options(&s3), &remote);
-        let archive = open(&format!("{url}archive/"), &options(&s3), &remote);
-        places.push(Place { store, archive, _runtime: remote, _folder: None });
-    }
-    for (url, options) in other_stores() {
-        let remote = runtime();
-        let url = format!("{url}/{}/", unique_name("drops"));
-        let [store, archive] = [url.clone(), format!("{url}archive/")].map(|url| open(&url, &options, &remote));
-        places.push(Place { store, archive, _runtime: remote, _folder: None });
-    }
-    places
-}
-
-/// `UNBATCH_TEST_AZURE` has endpoint, account, container and key, `UNBATCH_TEST_GCS` endpoint and bucket, with spaces between them.
-fn other_stores() -> Vec<(String, StoreOptions)> {
-    let given =
-        |name: &str| std::env::var(name).ok().map(|text| text.split(' ').map(str::to_owned).collect::<Vec<_>>());
-    let mut stores = Vec::new();
-    if let Some([endpoint, account, container, key]) = given("UNBATCH_TEST_AZURE").as_deref() {
-        let credentials = Credentials::AzureKey { key: Secret::new(key.clone()) };
-        let (endpoint, account) = (Some(endpoint.clone()), Some(account.clone()));
-        stores.push((
-            format!("az://{container}"),
-            StoreOptions { endpoint, account, credentials, ..StoreOptions::default() },
-        ));
-    }
-    if let Some([endpoint, bucket]) = given("UNBATCH_TEST_GCS").as_deref() {
-        let (endpoint, credentials) = (Some(endpoint.clone()), Credentials::Anonymous);
-        stores.push((format!("gs://{bucket}"), StoreOptions { endpoint, credentials, ..StoreOptions::default() }));
-    }
-    stores
-}
 
 fn put(store: &dyn Store, name: &str, content: &[u8]) -> ObjectStat {
     assert_eq!(store.put_if_absent(name, Bytes::copy_from_slice(content)).unwrap(), Placed::Done, "{name}");
@@ -270,6 +186,7 @@ fn a_file_that_was_replaced_is_not_read_as_the_one_that_was_seen() {
         let error = store.open_read("a.csv", &stat).and_then(|mut raw| read_raw(&mut *raw)).unwrap_err();
         assert!(is_changed(&error) && error.kind() == Kind::Lost, "{error:?}");
         assert!(error.one_line().contains("a.csv"), "{error:?}");
+        assert!(is_changed(&store.read_range("a.csv", &stat, 1..3).unwrap_err()));
         assert_eq!(store.delete("a.csv", &stat).unwrap(), Removed::Changed);
         let now = store.head("a.csv").unwrap().unwrap();
         assert_eq!(store.delete("a.csv", &now).unwrap(), Removed::Done);
@@ -364,56 +281,6 @@ fn files_are_moved_without_ever_replacing_one() {
             let error = store.copy_if_absent("b.csv", &stat, &*folder, "b.csv").unwrap_err();
             assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0311")), "{error:?}");
         }
-    }
-}
-
-/// An error that a person sees: of this kind and code, with these words, and with no secret.
-#[track_caller]
-fn check_error<T>(done: unbatch_api::Result<T>, kind: Kind, code: &str, words: &str) {
-    let Err(error) = done else { panic!("no {code}") };
-    let shown = format!("{error:?}");
-    assert!(error.kind() == kind && error.code_text() == Some(code) && shown.contains(words), "{shown}");
-    for secret in ["testsecret", "wrong-secret", "Signature=", "StringToSign", "X-Amz"] {
-        assert!(!shown.contains(secret), "{shown}");
-    }
-}
-
-#[test]
-fn what_is_wrong_is_named() {
-    let Some(s3) = S3::from_env("what_is_wrong_is_named") else { return };
-    let (runtime, right) = (runtime(), options(&s3));
-    let list =
-        |url: &str, options: &StoreOptions| open(url, options, &runtime).list(None, &|_| true).unwrap().next_page();
-    let url = format!("s3://{}/x/", s3.bucket());
-    list(&url, &right).unwrap();
-    check_error(list("s3://no-such-bucket-here/x/", &right), Kind::Misconfigured, "U0315", "no-such-bucket-here");
-    let key = |id: &str, secret: &str| StoreOptions {
-        credentials: Credentials::S3 {
-            access_key_id: id.into(),
-            secret_access_key: Secret::new(secret.into()),
-            session_token: None,
-        },
-        ..right.clone()
-    };
-    let wrong_secret = key(s3.access_key_id(), "wrong-secret");
-    check_error(list(&url, &wrong_secret), Kind::Misconfigured, "U0313", "SignatureDoesNotMatch");
-    check_error(list(&url, &key("nobody", "wrong-secret")), Kind::Misconfigured, "U0313", "credentials");
-    let anonymous = StoreOptions { credentials: Credentials::Anonymous, ..right.clone() };
-    check_error(list(&url, &anonymous), Kind::Misconfigured, "U0314", "s3:ListBucket");
-    let nowhere = StoreOptions { endpoint: Some("http://127.0.0.1:9".into()), ..right.clone() };
-    check_error(list(&url, &nowhere), Kind::Transient, "U0312", "no connection");
-    assert!(!format!("{:?} {:?}", right, open(&url, &right, &runtime)).contains("testsecret"));
-    for (url, options) in [
-        (url.as_str(), StoreOptions { endpoint: Some("127.0.0.1:9".into()), ..right.clone() }),
-        (url.as_str(), StoreOptions { endpoint: Some("http://me:testsecret@host".into()), ..right.clone() }),
-        ("gs://bucket/", right.clone()),
-    ] {
-        let opened = open_store(&Location::parse(url).unwrap(), Path::new("/"), &options, runtime.handle());
-        check_error(opened, Kind::Misconfigured, "U0311", "settings");
-    }
-    let store = open(&url, &right, &runtime);
-    for name in ["", "a/b", "..", "new\nline"] {
-        check_error(store.head(name), Kind::Misconfigured, "U0317", "key");
     }
 }
 

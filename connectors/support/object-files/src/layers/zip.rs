@@ -1,7 +1,8 @@
 //! Finds the one entry of a zip archive that is data, by the archive's directory (PKWARE APPNOTE 6.3.10).
 //!
-//! The directory is read as a stream, so an archive of a million entries needs no more memory than one of two; what its entries
-//! claim is held against their local headers here, and against their content while it is read.
+//! The directory is read as a stream, so an archive of a million entries needs no more memory than one of two, which the crate that
+//! reads zip archives for everybody does not do: it keeps the whole directory, and believes the sizes in it. What entries claim is held
+//! against their local headers here, and against their content while it is read.
 
 use crate::fault::{Fault, TextError, bad};
 use crate::layers::codec::{self, Codec};

@@ -7,7 +7,7 @@ use crate::location::{Bucket, Location, Service};
 use object_store::aws::{AmazonS3Builder, S3CopyIfNotExists};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
-use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
+use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig, StaticCredentialProvider};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct StoreOptions {
     /// Address of the server, where it is not the cloud's own: `https://minio.example.org:9000`. Plain `http:` is taken as it is
     /// written. Azure: with the account's path where the server has one.
     pub endpoint: Option<String>,
+    /// Authorities that are trusted beside the system's, in PEM; for a server with a certificate of one's own.
+    pub ca: Option<String>,
     /// S3: default `us-east-1`.
     pub region: Option<String>,
     /// Azure: name of the storage account.
@@ -73,10 +75,11 @@ pub fn open(location: &Location, base: &Path, options: &StoreOptions, runtime: &
         Location::Bucket(bucket) => bucket,
     };
     check(&bucket, options)?;
+    let http = client_options(&bucket, options)?;
     let client: Result<Arc<dyn Client>, object_store::Error> = match bucket.service {
-        Service::S3 => s3(&bucket, options).build().map(|client| Arc::new(client) as _),
-        Service::Gcs => gcs(&bucket, options).build().map(|client| Arc::new(client) as _),
-        Service::Azure => azure(&bucket, options).build().map(|client| Arc::new(client) as _),
+        Service::S3 => s3(&bucket, options, http).build().map(|client| Arc::new(client) as _),
+        Service::Gcs => gcs(&bucket, options, http).build().map(|client| Arc::new(client) as _),
+        Service::Azure => azure(&bucket, options, http).build().map(|client| Arc::new(client) as _),
     };
     // its words may repeat what was given, so they are not shown
     let client = client
@@ -122,12 +125,22 @@ fn check(bucket: &Bucket, options: &StoreOptions) -> Result<()> {
     }
 }
 
-fn client_options(options: &StoreOptions) -> ClientOptions {
-    let is_plain = options.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    ClientOptions::new()
+fn client_options(bucket: &Bucket, options: &StoreOptions) -> Result<ClientOptions> {
+    // who writes `http:` means it, also in the environment
+    let is_ambient = bucket.service == Service::S3 && matches!(options.credentials, Credentials::Ambient);
+    let ambient =
+        || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|name| std::env::var(name).ok());
+    let endpoint = options.endpoint.clone().or_else(|| if is_ambient { ambient() } else { None });
+    let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let http = ClientOptions::new()
         .with_timeout(options.limits.attempt)
         .with_connect_timeout(options.limits.connect)
-        .with_allow_http(is_plain)
+        .with_allow_http(is_plain);
+    let Some(pem) = &options.ca else { return Ok(http) };
+    let authorities = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
+    let authorities =
+        authorities.ok_or_else(|| wrong("have a `ca` that is no certificate", "give it in PEM", bucket))?;
+    Ok(authorities.into_iter().fold(http, ClientOptions::with_root_certificate))
 }
 
 fn retries(options: &StoreOptions) -> RetryConfig {
@@ -142,10 +155,10 @@ fn retries(options: &StoreOptions) -> RetryConfig {
     }
 }
 
-fn s3(bucket: &Bucket, options: &StoreOptions) -> AmazonS3Builder {
+fn s3(bucket: &Bucket, options: &StoreOptions, http: ClientOptions) -> AmazonS3Builder {
     let is_ambient = matches!(options.credentials, Credentials::Ambient);
     let mut builder = if is_ambient { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() }
-        .with_client_options(client_options(options))
+        .with_client_options(http)
         .with_retry(retries(options))
         .with_bucket_name(&bucket.name)
         .with_virtual_hosted_style_request(options.virtual_host)
@@ -169,10 +182,10 @@ fn s3(bucket: &Bucket, options: &StoreOptions) -> AmazonS3Builder {
     }
 }
 
-fn gcs(bucket: &Bucket, options: &StoreOptions) -> GoogleCloudStorageBuilder {
+fn gcs(bucket: &Bucket, options: &StoreOptions, http: ClientOptions) -> GoogleCloudStorageBuilder {
     let is_ambient = matches!(options.credentials, Credentials::Ambient);
     let mut builder = if is_ambient { GoogleCloudStorageBuilder::from_env() } else { GoogleCloudStorageBuilder::new() }
-        .with_client_options(client_options(options))
+        .with_client_options(http)
         .with_retry(retries(options))
         .with_bucket_name(&bucket.name);
     if let Some(endpoint) = &options.endpoint {
@@ -189,10 +202,10 @@ fn gcs(bucket: &Bucket, options: &StoreOptions) -> GoogleCloudStorageBuilder {
     }
 }
 
-fn azure(bucket: &Bucket, options: &StoreOptions) -> MicrosoftAzureBuilder {
+fn azure(bucket: &Bucket, options: &StoreOptions, http: ClientOptions) -> MicrosoftAzureBuilder {
     let is_ambient = matches!(options.credentials, Credentials::Ambient);
     let mut builder = if is_ambient { MicrosoftAzureBuilder::from_env() } else { MicrosoftAzureBuilder::new() }
-        .with_client_options(client_options(options))
+        .with_client_options(http)
         .with_retry(retries(options))
         .with_container_name(&bucket.name);
     if let Some(account) = &options.account {

@@ -1,7 +1,7 @@
 //! A folder of the file system.
 
 use super::failure::{Now, changed, local_error};
-use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store};
+use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store, check_range};
 use crate::location::Location;
 use crate::raw::{RawFile, RawRead};
 use crate::stat::ObjectStat;
@@ -9,6 +9,8 @@ use bytes::Bytes;
 use std::any::Any;
 use std::fs::{File, ReadDir};
 use std::io::{ErrorKind, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use unbatch_api::{Error, Result};
@@ -125,17 +127,19 @@ impl Store for LocalFolder {
 
     fn open_read(&self, name: &str, stat: &ObjectStat) -> Result<Box<dyn RawRead>> {
         let path = self.path(name)?;
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Err(changed(&path.display(), stat.size, Now::Gone)),
-            Err(e) => return Err(local_error("opening a file failed", &path, e)),
-        };
-        let metadata = file.metadata().map_err(|e| local_error("looking at an open file failed", &path, e))?;
-        let now = ObjectStat::of(&metadata);
-        if !now.is_same_content(stat) {
-            return Err(changed(&path.display(), stat.size, Now::Bytes(now.size)));
+        Ok(Box::new(RawFile::new(open_as(&path, stat)?, &path)?))
+    }
+
+    fn read_range(&self, name: &str, stat: &ObjectStat, range: Range<u64>) -> Result<Bytes> {
+        check_range(stat, &range)?;
+        let path = self.path(name)?;
+        let file = open_as(&path, stat)?;
+        let mut content = vec![0; (range.end - range.start) as usize];
+        match file.read_exact_at(&mut content, range.start) {
+            Ok(()) => Ok(content.into()),
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(changed(&path.display(), stat.size, Now::Another)),
+            Err(e) => Err(local_error("reading a file failed", &path, e)),
         }
-        Ok(Box::new(RawFile::new(file, &path)?))
     }
 
     fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed> {
@@ -284,6 +288,18 @@ fn folder_of(store: &dyn Store) -> Result<&LocalFolder> {
             .with("to", store.location())
             .help("name a folder of the file system; files are moved inside one store only")
     })
+}
+
+/// Opens the file of `stat`, and no other that has its name by now.
+fn open_as(path: &Path, stat: &ObjectStat) -> Result<File> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(changed(&path.display(), stat.size, Now::Gone)),
+        Err(e) => return Err(local_error("opening a file failed", path, e)),
+    };
+    let metadata = file.metadata().map_err(|e| local_error("looking at an open file failed", path, e))?;
+    let now = ObjectStat::of(&metadata);
+    if now.is_same_content(stat) { Ok(file) } else { Err(changed(&path.display(), stat.size, Now::Bytes(now.size))) }
 }
 
 /// Copies content and time of change, durably.

@@ -21,6 +21,7 @@ use crate::raw::RawRead;
 use crate::stat::ObjectStat;
 use bytes::Bytes;
 use std::fmt::Debug;
+use std::ops::Range;
 use unbatch_api::{Error, Result};
 
 /// One folder with files, of any store. Names are those of files directly in it, without the folder and without slashes; folders
@@ -54,6 +55,10 @@ pub trait Store: Send + Sync + Debug {
     /// again before what was read counts.
     fn open_read(&self, name: &str, stat: &ObjectStat) -> Result<Box<dyn RawRead>>;
 
+    /// A part of a file, if it is still the one of `stat`; for formats that are read from their end. The range lies in the file and is
+    /// as large as the caller has memory for.
+    fn read_range(&self, name: &str, stat: &ObjectStat, range: Range<u64>) -> Result<Bytes>;
+
     /// Writes a small file, whole or not at all, and only where the name is free. A reply that was lost is asked for again, and then
     /// [`Placed::Taken`] may mean our own first attempt: compare the content.
     fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed>;
@@ -76,6 +81,17 @@ pub trait Store: Send + Sync + Debug {
 
     /// For working on two folders of one store.
     fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// A range that does not lie in its file.
+pub(crate) fn check_range(stat: &ObjectStat, range: &Range<u64>) -> Result<()> {
+    if range.start <= range.end && range.end <= stat.size {
+        return Ok(());
+    }
+    Err(Error::bug("reading a part of a file failed: the range is not in it")
+        .code("U0901")
+        .with("range", format!("{}..{}", range.start, range.end))
+        .with("size", stat.size))
 }
 
 /// What a store can do in one step.

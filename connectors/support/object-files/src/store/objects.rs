@@ -3,7 +3,7 @@
 use super::calls::Calls;
 use super::failure::{Answer, Doing, Now, changed};
 use super::read::ObjectRead;
-use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store};
+use super::{Guarantees, Listed, Listing, Look, Page, Placed, Removed, Store, check_range};
 use crate::location::{Location, Service};
 use crate::raw::{RawBytes, RawRead};
 use crate::stat::ObjectStat;
@@ -13,6 +13,7 @@ use object_store::path::Path;
 use object_store::{CopyMode, CopyOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutResult};
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use unbatch_api::{Error, Result};
 
 /// Names in one page, which is what the stores give at most.
@@ -114,6 +115,14 @@ impl Store for BucketFolder {
             };
         }
         Ok(Box::new(ObjectRead::new(self.calls.clone(), self.path(name)?, name, stat)))
+    }
+
+    fn read_range(&self, name: &str, stat: &ObjectStat, range: Range<u64>) -> Result<Bytes> {
+        check_range(stat, &range)?;
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        ObjectRead::new(self.calls.clone(), self.path(name)?, name, stat).range(range)
     }
 
     fn put_if_absent(&self, name: &str, content: Bytes) -> Result<Placed> {

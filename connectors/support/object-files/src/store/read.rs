@@ -7,6 +7,7 @@ use crate::stat::ObjectStat;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
+use std::ops::Range;
 use unbatch_api::{Error, Result};
 
 /// Largest block of an object that is asked for at once. Two are in memory at most: one that is used, and one that is on its way.
@@ -51,11 +52,17 @@ impl ObjectRead {
         }
     }
 
+    /// A part that lies in the object, in one request.
+    pub fn range(&self, range: Range<u64>) -> Result<Bytes> {
+        let answer = self.calls.wait(self.start(range), Doing::Read, &self.name)?;
+        answer.map_err(|e| self.failed(&e))
+    }
+
     fn fill(&mut self) -> Result<()> {
         let ahead = self.ahead.take().filter(|ahead| ahead.from == self.at);
         let call = match ahead {
             Some(ahead) => ahead.call,
-            None => self.start(self.at),
+            None => self.start(self.block_at(self.at)),
         };
         let answer = self.calls.wait(call, Doing::Read, &self.name)?;
         self.block = answer.map_err(|e| self.failed(&e))?;
@@ -65,15 +72,18 @@ impl ObjectRead {
         }
         self.next_bytes = (self.next_bytes * 4).min(BLOCK_BYTES);
         if self.reads_ahead && next < self.stat.size {
-            self.ahead = Some(Ahead { from: next, call: self.start(next) });
+            self.ahead = Some(Ahead { from: next, call: self.start(self.block_at(next)) });
         }
         self.reads_ahead = true;
         Ok(())
     }
 
-    /// Asks for the block at an offset of this very upload.
-    fn start(&self, from: u64) -> Call<Bytes> {
-        let to = (from + self.next_bytes).min(self.stat.size);
+    fn block_at(&self, from: u64) -> Range<u64> {
+        from..(from + self.next_bytes).min(self.stat.size)
+    }
+
+    /// Asks for a part of this very upload.
+    fn start(&self, Range { start: from, end: to }: Range<u64>) -> Call<Bytes> {
         let options = GetOptions {
             if_match: self.stat.etag.as_ref().filter(|etag| !etag.is_empty()).map(|etag| format!("\"{etag}\"")),
             range: Some(GetRange::Bounded(from..to)),
