@@ -3,13 +3,14 @@
 //! - [`Layers`] says how a file is packed and written; [`TextReader`] reads it as UTF-8, decompressed and transcoded, with bounded
 //!   memory, and goes on in the middle.
 //! - A [`Store`] lists, opens, moves and deletes the files of one folder, whichever kind of store has it; [`Location`] and
-//!   [`StoreOptions`] say which. A [`RawRead`] is an open file.
+//!   [`StoreOptions`] say which, and [`StoreConfig`] is how a pipeline file writes them. A [`RawRead`] is an open file.
 //! - [`ObjectStat`] is what a store says about a file, and which changes of it mean what.
 //!
 //! What is wrong with a file's content is a [`Fault`], with a code and a place; it stays wrong however often it is read. What fails
 //! while reading is an [`unbatch_api::Error`] with its kind. Everything here blocks and belongs on a thread of its own.
 
 mod codes;
+pub mod config;
 mod fault;
 mod layers;
 mod location;
@@ -19,6 +20,7 @@ mod store;
 mod text;
 
 pub use codes::CODES;
+pub use config::StoreConfig;
 pub use fault::{Fault, TextError};
 pub use layers::{Compression, Layers, Limits, TextEncoding};
 pub use location::{Bucket, Location, Service};

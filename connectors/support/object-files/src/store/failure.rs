@@ -375,6 +375,9 @@ mod tests {
         check(Doing::List, redirect, Misconfigured, "U0311", "another region");
         let metadata = "Error performing PUT http://169.254.169.254/latest/api/token in 9s - no";
         check(Doing::List, metadata, Misconfigured, "U0313", "those of the environment");
+        let source = object_store::path::Path::parse("in//a.csv").unwrap_err();
+        let odd = store_error(Doing::List, &bucket, "", &object_store::Error::InvalidPath { source });
+        assert!(odd.code_text() == Some("U0317") && odd.one_line().contains("in//a.csv"), "{odd:?}");
         check(Doing::List, "something else with SECRET words", Transient, "U0312", "cannot be used");
     }
 }
