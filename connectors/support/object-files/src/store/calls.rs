@@ -71,8 +71,9 @@ impl Calls {
         match call.answer.recv_timeout(self.limits.call) {
             Ok(answer) => Ok(answer),
             Err(RecvTimeoutError::Timeout) => Err(too_slow(doing, &self.bucket, name, self.limits.call)),
+            // its runtime is being shut down, as at the end of a process
             Err(RecvTimeoutError::Disconnected) => {
-                Err(Error::bug("asking a store failed: the request ended without an answer").code("U0901"))
+                Err(Error::transient("asking a store failed: the request was given up").code("U0312"))
             }
         }
     }
