@@ -18,7 +18,7 @@ use crate::runtime_file::{Setup, setup};
 use crate::terminal::{Glyph, Output, Style, Terminal};
 use futures::future::select_ok;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -82,6 +82,7 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
                         started,
                         stopped_by: None,
                         gone: BTreeSet::new(),
+                        consequences: BTreeMap::new(),
                     };
                     Ok(shift.work(signals).await)
                 }
@@ -251,6 +252,8 @@ struct Shift<'a> {
     stopped_by: Option<(&'static str, Instant)>,
     /// Pipelines that are to be forgotten once they have ended, because their files are gone.
     gone: BTreeSet<PipelineName>,
+    /// What edits of running pipelines mean, until the old ones have ended.
+    consequences: BTreeMap<PipelineName, String>,
 }
 
 impl Shift<'_> {
@@ -288,6 +291,7 @@ impl Shift<'_> {
             self.tell_errors(&mut ended);
         }
         let name = ended.pipeline.clone();
+        self.tell_consequence(&name);
         let falls_back = self.crew.fall_back(&ended).await;
         self.ends.add(ended, self.started.elapsed());
         if falls_back {
@@ -350,8 +354,9 @@ impl Shift<'_> {
             match edit {
                 Edit::Good { spec, what, consequence } => {
                     self.tell(Style::Green, Glyph::Good, &format!("{}: {what}", spec.name));
-                    if let Some(consequence) = consequence.filter(|_| self.has_written(&spec.name)) {
-                        self.tell(Style::Magenta, Glyph::Warning, &consequence);
+                    if let Some(consequence) = consequence {
+                        self.consequences.insert(spec.name.clone(), consequence);
+                        self.tell_consequence(&spec.name);
                     }
                     self.gone.remove(&spec.name);
                     self.crew.replace(*spec).await;
@@ -381,11 +386,22 @@ impl Shift<'_> {
         self.forget_gone();
     }
 
-    /// Records of the pipeline are there, from this run or an earlier one.
+    /// Says what an edit means for the records that are there, once what ran before it has ended and is counted.
+    fn tell_consequence(&mut self, name: &PipelineName) {
+        if !self.crew.is_under_way(name)
+            && let Some(consequence) = self.consequences.remove(name)
+            && self.has_written(name)
+        {
+            self.tell(Style::Magenta, Glyph::Warning, &consequence);
+        }
+    }
+
+    /// Records of the pipeline are there, from this run or an earlier one, or may be: of a commit that was cut off it is not
+    /// known what came of it.
     fn has_written(&self, name: &PipelineName) -> bool {
         let statuses = self.board.snapshot();
         let mut splits = statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits);
-        splits.any(|split| split.written_ever > 0)
+        splits.any(|split| split.written_ever > 0 || split.last_trouble.is_some())
     }
 
     fn close(mut self) -> Answer {
