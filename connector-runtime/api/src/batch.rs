@@ -28,7 +28,7 @@ pub struct Batch {
     pub source_time: Option<ArrayRef>,
     pub rejected: Vec<RejectedRow>,
     /// Entries of the quarantine whose rows these are: the sink marks them as replayed in the same epoch, before it adds
-    /// `rejected`. Empty but for a replay.
+    /// `rejected`. Empty but for a replay, and for a source that is done at last with an input that it had set aside as a whole.
     pub replayed: Vec<QuarantineEntry>,
     /// How far the source is once these rows are in the sink; `None`: not a safe place to stop.
     pub advance: Option<Advance>,

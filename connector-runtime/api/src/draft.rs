@@ -7,7 +7,7 @@ use crate::error::Result;
 use async_trait::async_trait;
 use serde::Serialize;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Looks at the real thing for one source connector. Registered beside the connector, by its word.
 #[async_trait]
@@ -118,6 +118,28 @@ impl Choice {
     }
 }
 
+/// The path from the root, without `.` and `..`, as it is written: links are not followed.
+pub fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let mut tidied = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match component {
+            Component::ParentDir => _ = tidied.pop(),
+            other => tidied.push(other),
+        }
+    }
+    tidied
+}
+
+/// How to go from a folder to another place; both are [`absolute`].
+pub fn way(from: &Path, to: &Path) -> PathBuf {
+    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n(Component::ParentDir, from.len() - shared);
+    let way: PathBuf = up.chain(to[shared..].iter().copied()).collect();
+    if way.as_os_str().is_empty() { PathBuf::from(".") } else { way }
+}
+
 /// A text as a YAML scalar: plain where that means the same, else in double quotes.
 pub fn scalar(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
@@ -179,6 +201,20 @@ mod tests {
         ] {
             assert_eq!(scalar(text), written, "{text}");
         }
+    }
+
+    #[test]
+    fn one_place_is_found_from_another() {
+        let check = |from: &str, to: &str, expected: &str| {
+            let found = way(&absolute(Path::new(from)), &absolute(Path::new(to)));
+            assert_eq!(found, Path::new(expected), "{from} {to}");
+        };
+        check("/a/b", "/a/c/d", "../c/d");
+        check("/a/b/../c/.", "/a/c", ".");
+        check("/", "/a", "a");
+        // an empty path is the current folder
+        check("", ".unbatch/schema", ".unbatch/schema");
+        check("pipelines", "drops/../data", "../data");
     }
 
     #[test]

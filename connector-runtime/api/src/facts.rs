@@ -51,9 +51,9 @@ pub struct Stored {
     pub forgotten: bool,
 }
 
-/// The engine's judgement of stored facts (`None`: first start). It returns the facts that the new owner writes, or the
-/// error for which the split does not open; then nothing is written.
-pub type Admit = Box<dyn FnOnce(Option<&Facts>) -> Result<Facts> + Send>;
+/// The engine's judgement of what is stored (`None`: first start, or everything was forgotten). It returns the facts that the
+/// new owner writes, or the error for which the split does not open; then nothing is written.
+pub type Admit = Box<dyn FnOnce(Option<&Stored>) -> Result<Facts> + Send>;
 
 /// What is to stand after a rewrite, made of what is stored once every earlier owner is fenced (`None`: nothing yet). It
 /// returns the new checkpoint, or `None` to forget everything, or the error for which nothing is written.

@@ -105,8 +105,8 @@ pub struct QuarantineEntry {
     pub generation: u64,
     /// When the row was refused, milliseconds since 1970; `None` until a sink has stored the entry, and where it keeps no time.
     pub refused_at: Option<i64>,
-    /// Revision of the configuration under which the row went through later; `None`: it still waits. A row that is refused
-    /// again at the same place waits again.
+    /// Revision of the configuration under which the row went through later, or the input that was set aside was done with;
+    /// `None`: it still waits. A row that is refused again at the same place waits again.
     pub replayed: Option<u64>,
 }
 
@@ -196,7 +196,12 @@ impl QuarantineEntry {
     }
 
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
-        let e: EntryV1 = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        // serde's own words would quote what stands there
+        let wrong = |e: serde_json::Error| match e.is_data() {
+            true => format!("not the fields of an entry, at character {}", e.column()),
+            false => format!("not JSON from character {} on", e.column()),
+        };
+        let e: EntryV1 = serde_json::from_slice(text).map_err(wrong)?;
         if e.v != 1 {
             return Err(format!("entry of version {}, this build reads version 1", e.v));
         }
@@ -261,15 +266,36 @@ impl QuarantineFilter {
     pub fn matches(&self, entry: &QuarantineEntry) -> bool {
         (self.with_replayed || entry.replayed.is_none())
             && self.code.as_ref().is_none_or(|c| *c == entry.code)
-            && self.ids.as_ref().is_none_or(|ids| ids.iter().any(|id| entry.id.starts_with(id.as_str())))
+            && self.has_id(&entry.id)
+    }
+
+    /// Whether an entry of this id is asked for, as far as the id tells.
+    pub fn has_id(&self, id: &str) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.iter().any(|beginning| id.starts_with(beginning.as_str())))
     }
 }
 
 /// A page of entries; `next` goes into the following call and is `None` at the end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct QuarantinePage {
     pub entries: Vec<QuarantineEntry>,
+    /// What stands where entries are kept, between this page's cursor and its end, and is none. It keeps nobody from the others:
+    /// what it may have been an entry of counts as neither waiting nor replayed.
+    pub unreadable: Vec<UnreadableEntry>,
     pub next: Option<String>,
+}
+
+/// Something in the quarantine that cannot be read as an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadableEntry {
+    /// The id under which it stands.
+    pub id: String,
+    /// Where it stands, so that a person can look at it: `acme.prices.quarantine-0@17`.
+    pub place: String,
+    /// What `unbatch explain` says more about.
+    pub code: &'static str,
+    /// Why it cannot be read; never its content.
+    pub reason: String,
 }
 
 /// Reads a pipeline's quarantine, wherever the sink keeps it; only committed entries, oldest first.

@@ -36,7 +36,7 @@ pub trait Sink: Send {
 /// worker can fence all its splits side by side before it reads any state.
 #[async_trait]
 pub trait Fenced: Send {
-    /// Settles what the predecessor left, reads the stored facts, asks `admit` about them, and writes them back with
+    /// Settles what the predecessor left, reads what is stored, asks `admit` about it, and writes the facts back with
     /// `owner + 1`. When `admit` refuses, nothing is written and its error is returned.
     async fn open(self: Box<Self>, admit: Admit) -> Result<Opened>;
 }

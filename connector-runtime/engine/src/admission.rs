@@ -1,8 +1,8 @@
-//! Whether a configuration may go on from stored facts, and what is written in their place (contract §7).
+//! Whether a configuration may go on from what is stored, and which facts are written in place of the stored ones (contract §7).
 
 use crate::adoption::moved;
 use unbatch_api::facts::REVISIONS_MAX;
-use unbatch_api::{Error, Facts, PipelineName, Result};
+use unbatch_api::{Error, Facts, PipelineName, Result, Stored};
 
 /// What this process wants to run.
 #[derive(Clone, Debug)]
@@ -24,9 +24,9 @@ pub enum Rollback {
     Outdated,
 }
 
-/// Judges the stored facts; the result is what the new owner writes (the sink adds owner, seq and counters).
-pub fn judge(pipeline: &PipelineName, stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
-    let Some(stored) = stored else {
+/// Judges what is stored; the result is what the new owner writes (the sink adds owner, seq and counters).
+pub fn judge(pipeline: &PipelineName, stored: Option<&Stored>, intent: &Intent) -> Result<Facts> {
+    let Some(Stored { facts: stored, checkpoint, .. }) = stored else {
         return Ok(Facts {
             generation: 1,
             revision: 1,
@@ -41,15 +41,13 @@ pub fn judge(pipeline: &PipelineName, stored: Option<&Facts>, intent: &Intent) -
         return Err(moved(pipeline, to));
     }
     let first_start = stored.fingerprint.is_empty();
-    // also before the first epoch: positions that were adopted or set by hand are there already
-    if !first_start && stored.fingerprint != intent.fingerprint && !intent.accept_change {
-        return Err(Error::misconfigured("going on with another source than before is not allowed")
-            .code("U0401")
-            .with("before", &stored.fingerprint)
-            .with("now", &intent.fingerprint)
-            .help(format!(
-                "start with `--accept-change {pipeline}` if its positions still mean the same, or stop it and begin anew with `unbatch offsets reset {pipeline} --yes`"
-            )));
+    // Judged by the checkpoint, not by the number of epochs: positions that were adopted or set by hand are there before the
+    // first. Of several splits one may be empty while another stands somewhere, and one must not go on without the other.
+    let stands_nowhere = checkpoint.is_empty() && intent.splits == 1;
+    if !first_start && stored.fingerprint != intent.fingerprint && !stands_nowhere && !intent.accept_change {
+        return Err(another_source(&stored.fingerprint, &intent.fingerprint).help(format!(
+            "start with `--accept-change {pipeline}` if its positions still mean the same, or stop it and begin anew with `unbatch offsets reset {pipeline} --yes`"
+        )));
     }
     if !first_start && stored.splits != intent.splits {
         return Err(Error::misconfigured("changing the number of splits at a start is not allowed")
@@ -72,6 +70,14 @@ pub fn judge(pipeline: &PipelineName, stored: Option<&Facts>, intent: &Intent) -
     Ok(facts)
 }
 
+/// Positions would mean something else.
+pub(crate) fn another_source(before: &str, now: &str) -> Error {
+    Error::misconfigured("going on with another source than before is not allowed")
+        .code("U0401")
+        .with("before", before)
+        .with("now", now)
+}
+
 /// K7: a lower revision than the one in the state does not open, unless it is a rollback, which gets a new number.
 fn revision_of_change(stored: &Facts, intent: &Intent) -> Result<u64> {
     let highest = stored.revisions.iter().map(|(_, n)| *n).max().unwrap_or(0).max(stored.revision);
@@ -92,10 +98,20 @@ fn revision_of_change(stored: &Facts, intent: &Intent) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unbatch_api::Kind;
+    use unbatch_api::{Advance, Checkpoint, Kind};
 
+    /// Of a split that has read something.
     fn judged(stored: Option<&Facts>, intent: &Intent) -> Result<Facts> {
-        judge(&PipelineName::parse("stock").unwrap(), stored, intent)
+        judged_at(stored.map(|facts| (facts, Advance::of("a".into(), None, "1".into()))), intent)
+    }
+
+    fn judged_at(stored: Option<(&Facts, Advance)>, intent: &Intent) -> Result<Facts> {
+        let stored = stored.map(|(facts, advance)| {
+            let mut checkpoint = Checkpoint::default();
+            checkpoint.apply(&advance).unwrap();
+            Stored { facts: facts.clone(), checkpoint, forgotten: false }
+        });
+        judge(&PipelineName::parse("stock").unwrap(), stored.as_ref(), intent)
     }
 
     fn intent(hash: &str) -> Intent {
@@ -144,6 +160,27 @@ mod tests {
         assert_eq!(judged(Some(&a), &other).unwrap_err().kind(), Kind::Misconfigured);
         other.accept_change = true;
         assert_eq!(judged(Some(&a), &other).unwrap().fingerprint, "elsewhere");
+    }
+
+    /// A typo in `url` that is mended before anything was read. Positions may also have come by hand or from an old name, so it
+    /// is the checkpoint that counts.
+    #[test]
+    fn a_source_of_which_nothing_was_read_is_exchanged_without_consent() {
+        let (a, nothing) = (judged(None, &intent("a")).unwrap(), Advance::default);
+        let elsewhere = Intent { fingerprint: "elsewhere".into(), ..intent("b") };
+        assert_eq!(judged_at(Some((&a, nothing())), &elsewhere).unwrap().fingerprint, "elsewhere");
+        let later = Facts { seq: 7, ..a.clone() };
+        assert_eq!(judged_at(Some((&later, nothing())), &elsewhere).unwrap().fingerprint, "elsewhere");
+
+        let only_a_note = nothing().note("seen".into(), Some("1".into()));
+        for stands in [Advance::of("a".into(), None, "1".into()), only_a_note] {
+            let refused = judged_at(Some((&a, stands)), &elsewhere).unwrap_err();
+            assert_eq!(refused.code_text(), Some("U0401"));
+        }
+        // the other split may stand somewhere
+        let two = Facts { splits: 2, ..a };
+        let refused = judged_at(Some((&two, nothing())), &Intent { splits: 2, ..elsewhere }).unwrap_err();
+        assert_eq!(refused.code_text(), Some("U0401"));
     }
 
     #[test]

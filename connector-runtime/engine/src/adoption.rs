@@ -1,7 +1,8 @@
 //! `formerly: NAME`: a renamed pipeline goes on with the state of its old name, once.
 
+use crate::admission::another_source;
 use crate::config::PipelineSpec;
-use crate::run::{Scene, check_context, sink_context};
+use crate::run::{Scene, check_context, fingerprint, sink_context};
 use unbatch_api::{Error, Facts, PipelineName, Result, SplitId, Stored};
 
 /// Says that the new name got a state meanwhile.
@@ -18,7 +19,8 @@ pub(crate) async fn adopt(spec: &PipelineSpec, scene: &Scene, formerly: &Pipelin
         return Ok(());
     }
     tracing::info!(pipeline = %spec.name, %formerly, "adopting the state of the old name");
-    let moves = moving(formerly.clone(), spec.name.clone());
+    let source = (!scene.accept_change.contains(&spec.name)).then(|| fingerprint(spec));
+    let moves = moving(formerly.clone(), spec.name.clone(), source);
     let opened = spec.sink.fence(sink_context(spec, scene, old)).await?.open(Box::new(moves)).await?;
     let old_name = formerly.clone();
     let take = move |stored: Option<&Stored>| match is_known(stored, &old_name) {
@@ -37,16 +39,32 @@ fn is_known(stored: Option<&Stored>, formerly: &PipelineName) -> bool {
 }
 
 /// What is written in place of the old name's facts. Stopped after this and before the new name has the state, the next start
-/// finds it moved to itself, and takes it.
-fn moving(old: PipelineName, new: PipelineName) -> impl FnOnce(Option<&Facts>) -> Result<Facts> + Send + 'static {
+/// finds it moved to itself, and takes it. `source`: what the positions have to belong to, unless somebody consents.
+fn moving(
+    old: PipelineName,
+    new: PipelineName,
+    source: Option<String>,
+) -> impl FnOnce(Option<&Stored>) -> Result<Facts> + Send + 'static {
     move |stored| {
         let gone = || Error::lost("adopting the state of the old name failed, it is gone").code("U0404");
         let stored = stored.ok_or_else(gone)?;
-        match stored.moved_to.as_deref() {
+        match stored.facts.moved_to.as_deref() {
             Some(other) if other != new.as_str() => Err(moved(&old, other)),
-            _ => Ok(Facts { moved_to: Some(new.to_string()), ..stored.clone() }),
+            _ if !is_of(stored, source.as_deref()) => {
+                let error = another_source(&stored.facts.fingerprint, source.as_deref().unwrap_or_default());
+                Err(error.with("formerly", &old).help(format!(
+                    "start with `--accept-change {new}` if its positions still mean the same, or leave out `formerly` to begin anew"
+                )))
+            }
+            _ => Ok(Facts { moved_to: Some(new.to_string()), ..stored.facts.clone() }),
         }
     }
+}
+
+/// Whether the positions, if there are any, belong to this source.
+fn is_of(stored: &Stored, source: Option<&str>) -> bool {
+    let before = &stored.facts.fingerprint;
+    before.is_empty() || stored.checkpoint.is_empty() || source.is_none_or(|source| source == before)
 }
 
 /// The state of `old` is not to be used under this name.

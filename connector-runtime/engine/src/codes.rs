@@ -7,7 +7,7 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0401",
         "the source is not the one it was",
-        "The pipeline has positions in another source, by its address or folder. They may mean something else in this one.",
+        "The pipeline has positions in another source, by its address or folder. They may mean something else in this one. As long as nothing was read and none was set, the source may be changed freely.",
         "Start with --accept-change NAME if the positions still mean the same, or begin anew with `unbatch offsets reset NAME`.",
     ),
     (

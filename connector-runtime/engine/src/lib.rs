@@ -27,3 +27,4 @@ pub use admission::{Intent, Rollback};
 pub use registry::{BoundSink, BoundSource, Registry, SinkFactory, SourceFactory, StepFactory};
 pub use run::{Ended, Running, Scene, start};
 pub use status::{PipelineStatus, SplitState, SplitStatus, StatusBoard};
+pub use supervisor::ONCE_FIRST_PATIENCE;

@@ -1,6 +1,8 @@
 //! Replay of quarantined rows: a split of its own, whose source is the quarantine. A row and the mark that it went through are
 //! one epoch, and whoever replays fences whoever did before, so that a row goes through once however often it is asked for.
 
+mod source;
+
 use crate::adoption::moved;
 use crate::config::PipelineSpec;
 use crate::registry::BoundSource;
@@ -8,21 +10,17 @@ use crate::run::{FenceGate, Scene, check_context, plan};
 use crate::status::StatusBoard;
 use crate::steps::Steps;
 use crate::supervisor::{SplitEnd, supervise};
-use async_trait::async_trait;
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use source::{Found, PAGE, Quarantined, lock};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
-use unbatch_api::quarantine::{Edit, QuarantineFilter, QuarantineReader};
+use unbatch_api::figures::bytes;
+use unbatch_api::quarantine::{Edit, QuarantineFilter, RawRow, UnreadableEntry};
 use unbatch_api::{
-    Advance, Batch, Bound, CheckContext, Checkpoint, Error, Finding, Jump, Kind, NoteKey, PartView, Problem,
-    QuarantineEntry, RejectedRow, Result, RowOrigin, Source, SourceContext, SplitId, SplitIndex, StreamName,
-    StreamSchema,
+    Batch, Bound, CheckContext, Error, Kind, QuarantineEntry, RejectedRow, Result, RowOrigin, SplitId, SplitIndex,
 };
 
-/// Entries that are read at once; each keeps at most 256 KiB of its row.
-const PAGE: usize = 64;
 /// Entries that are told one by one; all are counted.
 const TOLD_MAX: usize = 1_000;
 /// Rows that are held against newer ones with the same key, and their bytes; of more nothing is said.
@@ -49,6 +47,10 @@ pub struct Replayed {
     pub refused: u64,
     /// Entries that wait on, since the positions were reset or moved after they were refused: their rows may have come again.
     pub outdated: u64,
+    /// The first of them.
+    pub passed_over: Vec<PassedOver>,
+    /// What stands in the quarantine and is no entry. Whatever it was before, it is not replayed.
+    pub unreadable: Vec<UnreadableEntry>,
     /// Entries that wait on, since their rows cannot be taken as they are.
     pub still_wrong: u64,
     /// The first of them.
@@ -74,6 +76,18 @@ pub struct StillWrong {
     pub message: String,
 }
 
+/// An entry that is left waiting since its row may have come again by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct PassedOver {
+    pub id: String,
+    pub place: RowOrigin,
+    /// Why it was refused.
+    pub code: String,
+    /// Generation of the positions when it was refused, and the one of today; each reset or move by hand raises it.
+    pub generation: u64,
+    pub generation_now: u64,
+}
+
 /// What becomes of one entry's row.
 #[derive(Debug)]
 pub enum Verdict {
@@ -87,7 +101,10 @@ pub enum Verdict {
     Filtered(Batch),
     StillWrong(RejectedRow),
     /// Refused before the positions were reset or moved by hand: the row may have come again, so only who names it by its id gets it.
-    Outdated,
+    Outdated {
+        generation: u64,
+        now: u64,
+    },
 }
 
 /// Writes the chosen rows to the sink. What was committed before an error or a stop is counted in the result all the same.
@@ -129,6 +146,8 @@ pub async fn replay(
         refused: totals.quarantined,
         filtered: found.filtered.len() as u64,
         outdated: found.outdated,
+        passed_over: found.passed_over,
+        unreadable: found.unreadable,
         still_wrong: found.still_wrong,
         told: found.told,
         overtaking,
@@ -148,13 +167,21 @@ pub struct Rehearsed {
     refused_at: Option<i64>,
 }
 
+/// What a replay would do.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    pub seen: Vec<Rehearsed>,
+    pub unreadable: Vec<UnreadableEntry>,
+}
+
 /// What a replay would do with each chosen entry, up to `limit` or [`COMPARED_BYTES_MAX`]; changes nothing.
-pub async fn rehearse(spec: &PipelineSpec, scene: &Scene, choice: &Choice, limit: usize) -> Result<Vec<Rehearsed>> {
+pub async fn rehearse(spec: &PipelineSpec, scene: &Scene, choice: &Choice, limit: usize) -> Result<Rehearsal> {
     let mut reading = Reading::new(spec, choice, today(spec, scene).await?);
     let mut reader = spec.sink.quarantine(place(spec, scene)).await?;
-    let (mut seen, mut after, mut bytes) = (Vec::new(), None, 0);
+    let (mut seen, mut unreadable, mut after, mut bytes) = (Vec::new(), Vec::new(), None, 0);
     loop {
         let page = reader.list(&choice.filter, after.as_deref(), PAGE.min(limit - seen.len())).await?;
+        unreadable.extend(page.unreadable);
         for entry in page.entries {
             let verdict = reading.read(&entry)?;
             if let Verdict::Goes { row, .. } = &verdict {
@@ -168,7 +195,7 @@ pub async fn rehearse(spec: &PipelineSpec, scene: &Scene, choice: &Choice, limit
         }
     }
     compare(spec, scene, &mut seen).await?;
-    Ok(seen)
+    Ok(Rehearsal { seen, unreadable })
 }
 
 /// Finds out which rows would come on top of newer ones.
@@ -193,7 +220,7 @@ async fn compare(spec: &PipelineSpec, scene: &Scene, seen: &mut [Rehearsed]) -> 
 
 async fn overtaking(spec: &PipelineSpec, scene: &Scene, choice: &Choice) -> Result<Vec<Place>> {
     let seen = rehearse(spec, scene, choice, COMPARED_MAX).await?;
-    let overtaking = seen.into_iter().filter(|one| matches!(one.verdict, Verdict::Goes { overtakes: true, .. }));
+    let overtaking = seen.seen.into_iter().filter(|one| matches!(one.verdict, Verdict::Goes { overtakes: true, .. }));
     Ok(overtaking.map(|one| Place { id: one.id, place: one.place }).collect())
 }
 
@@ -257,7 +284,10 @@ impl Reading {
     fn read(&mut self, entry: &QuarantineEntry) -> Result<Verdict> {
         let generation = self.today.generations.get(&entry.split).copied().unwrap_or(0);
         if !self.by_id && entry.generation > 0 && entry.generation < generation {
-            return Ok(Verdict::Outdated);
+            return Ok(Verdict::Outdated { generation: entry.generation, now: generation });
+        }
+        if let RawRow::Cut { head, length, .. } = &entry.raw {
+            return Ok(Verdict::StillWrong(not_whole(entry, head.len() as u64, *length)));
         }
         let mut batch = match self.source.parse_raw(entry, &self.edits) {
             Ok(batch) => batch,
@@ -283,9 +313,14 @@ impl Reading {
 
 fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {
     let remedy = error.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    let code = error.code_text().map_or_else(|| entry.code.clone().into(), Into::into);
+    RejectedRow { code, message: format!("{}{remedy}", error.message()), ..again(entry) }
+}
+
+fn again(entry: &QuarantineEntry) -> RejectedRow {
     RejectedRow {
-        code: error.code_text().map_or_else(|| entry.code.clone().into(), Into::into),
-        message: format!("{}{remedy}", error.message()),
+        code: entry.code.clone().into(),
+        message: entry.message.clone(),
         stage: entry.stage,
         stream: entry.stream.clone(),
         origin: entry.origin.clone(),
@@ -293,155 +328,12 @@ fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {
     }
 }
 
-/// What was found while reading, for the person who asked.
-#[derive(Default)]
-struct Found {
-    /// Ids, since an attempt that failed reads the same entries again.
-    filtered: BTreeSet<String>,
-    outdated: u64,
-    still_wrong: u64,
-    told: Vec<StillWrong>,
-}
-
-fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
-    found.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A pipeline's quarantine in the place of its source.
-struct Quarantined {
-    spec: PipelineSpec,
-    choice: Choice,
-    /// Ids of entries that are passed over.
-    left: BTreeSet<String>,
-    today: Today,
-    found: Arc<Mutex<Found>>,
-}
-
-#[async_trait]
-impl BoundSource for Quarantined {
-    fn name(&self) -> &'static str {
-        "quarantine"
-    }
-    fn counts_rejected(&self) -> bool {
-        true
-    }
-    fn validate(&self) -> Vec<Problem> {
-        Vec::new()
-    }
-    fn streams(&self) -> Vec<(StreamName, Arc<StreamSchema>)> {
-        self.spec.source.streams()
-    }
-    /// It has no positions in the source, so another source is nothing to it.
-    fn fingerprint(&self, _: &Path) -> String {
-        self.name().to_owned()
-    }
-    async fn check(&self, _: CheckContext) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
-    }
-    async fn splits(&self, _: CheckContext) -> Result<u32> {
-        Ok(1)
-    }
-    /// The sink is open by now: whoever replayed before can commit no more, and its marks have to be seen.
-    async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>> {
-        let mut reader = self.spec.sink.quarantine(cx.place).await?;
-        if !unbatch_api::failpoint::sabotaged("replay-catches-up") {
-            reader.catch_up().await?;
-        }
-        let mut found = lock(&self.found);
-        (found.outdated, found.still_wrong, found.told) = (0, 0, Vec::new());
-        Ok(Box::new(QuarantineSource {
-            reader,
-            filter: QuarantineFilter { with_replayed: false, ..self.choice.filter.clone() },
-            reading: Reading::new(&self.spec, &self.choice, self.today.clone()),
-            after: None,
-            page: VecDeque::new(),
-            left: self.left.clone(),
-            is_last: false,
-            found: self.found.clone(),
-        }))
-    }
-    fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
-        self.spec.source.parse_raw(entry, edits)
-    }
-    fn describe(&self, _: &Checkpoint) -> Vec<PartView> {
-        Vec::new()
-    }
-    fn jump(&self, checkpoint: &Checkpoint, _: &[Jump]) -> Result<Checkpoint> {
-        Ok(checkpoint.clone())
-    }
-}
-
-/// Entries that wait, oldest first. What went through is marked and not listed again, so there is no position to keep.
-struct QuarantineSource {
-    reader: Box<dyn QuarantineReader>,
-    filter: QuarantineFilter,
-    reading: Reading,
-    after: Option<String>,
-    page: VecDeque<QuarantineEntry>,
-    left: BTreeSet<String>,
-    is_last: bool,
-    found: Arc<Mutex<Found>>,
-}
-
-impl QuarantineSource {
-    fn batch_of(&mut self, entry: QuarantineEntry) -> Result<Option<Batch>> {
-        let mut batch = match self.reading.read(&entry)? {
-            Verdict::Goes { row, .. } => row,
-            Verdict::Filtered(batch) => {
-                lock(&self.found).filtered.insert(entry.id.clone());
-                batch
-            }
-            Verdict::Outdated => {
-                lock(&self.found).outdated += 1;
-                return Ok(None);
-            }
-            Verdict::StillWrong(rejected) => {
-                let mut found = lock(&self.found);
-                found.still_wrong += 1;
-                if found.told.len() < TOLD_MAX {
-                    found.told.push(StillWrong {
-                        id: entry.id,
-                        place: entry.origin,
-                        code: rejected.code.into_owned(),
-                        message: rejected.message,
-                    });
-                }
-                return Ok(None);
-            }
-        };
-        // an epoch of nothing but marks has to be an epoch too
-        let last = entry.id.clone().into_bytes().into();
-        batch.advance = Some(Advance::default().note(NoteKey::from("replay/last"), Some(last)));
-        batch.replayed = vec![QuarantineEntry { replayed: Some(self.reading.today.revision), ..entry }];
-        Ok(Some(batch))
-    }
-}
-
-#[async_trait]
-impl Source for QuarantineSource {
-    async fn next(&mut self) -> Result<Option<Batch>> {
-        loop {
-            while let Some(entry) = self.page.pop_front() {
-                if self.left.contains(&entry.id) {
-                    continue;
-                }
-                if let Some(batch) = self.batch_of(entry)? {
-                    return Ok(Some(batch));
-                }
-            }
-            if self.is_last {
-                return Ok(None);
-            }
-            let page = self.reader.list(&self.filter, self.after.as_deref(), PAGE).await?;
-            self.is_last = page.next.is_none();
-            self.after = page.next;
-            self.page = page.entries.into();
-        }
-    }
-    async fn vouch(&mut self, _: &Advance) -> Result<()> {
-        Ok(())
-    }
-    async fn settle(&mut self, _: &Checkpoint) -> Result<()> {
-        Ok(())
-    }
+/// Half a row would be another row.
+fn not_whole(entry: &QuarantineEntry, kept: u64, length: u64) -> RejectedRow {
+    let (kept, length) = (bytes(kept), bytes(length));
+    let message = format!(
+        "{kept} of its {length} were kept, so it cannot be read again; correct it in {} and deliver that again",
+        entry.origin
+    );
+    RejectedRow { code: "U0767".into(), message, ..again(entry) }
 }

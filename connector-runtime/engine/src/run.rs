@@ -243,7 +243,7 @@ pub(crate) fn plan(
 ) -> Vec<Split> {
     let intent = Intent {
         config_hash: spec.hash.clone(),
-        fingerprint: spec.source.fingerprint(&std::path::absolute(&spec.base).unwrap_or_else(|_| spec.base.clone())),
+        fingerprint: fingerprint(&spec),
         splits: ids.len() as u32,
         accept_change: scene.accept_change.contains(&spec.name),
         rollback: scene.rollback,
@@ -259,6 +259,11 @@ pub(crate) fn plan(
             Split { id, plan: plan.clone(), record, metrics }
         })
         .collect()
+}
+
+/// What "the same source" means for this pipeline.
+pub(crate) fn fingerprint(spec: &PipelineSpec) -> String {
+    spec.source.fingerprint(&std::path::absolute(&spec.base).unwrap_or_else(|_| spec.base.clone()))
 }
 
 impl Plan {

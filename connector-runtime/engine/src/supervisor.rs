@@ -18,8 +18,12 @@ const LOOK_TIME_MAX: Duration = Duration::from_secs(15);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 /// Back-off doubles up to this and never ends.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
-/// A bounded run gives up after this long of Transient errors without a commit.
+/// A bounded run gives up after this long of Transient errors without a commit. What is away comes back, such as a broker that is
+/// started anew.
 const ONCE_PATIENCE: Duration = Duration::from_secs(60);
+/// The same of a split that was never open: rather a wrong address than a system that is away for a moment, and somebody may
+/// sit and wait. An attempt that began before is waited for.
+pub const ONCE_FIRST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What became of a split, for the exit code.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
     // failed open the split's own number may be stored although it was not told so.
     let mut may_be_overtaken = false;
     loop {
+        let began = Instant::now();
         split.record.starting();
         let commits_before = split.record.totals().commits;
         let attempt = async {
@@ -57,12 +62,15 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             _ = asked_to(&mut stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
             opened = attempt => opened,
         };
-        let ended = match opened {
+        // from when on nothing went forward
+        let (ended, since) = match opened {
             Ok(mut flow) => {
                 may_be_overtaken = true;
-                flow.run_and_settle(stop.clone()).await
+                patience.was_open = true;
+                let ended = flow.run_and_settle(stop.clone()).await;
+                (ended, Instant::now())
             }
-            Err(error) => Err(error),
+            Err(error) => (Err(error), began),
         };
         let error = match ended {
             Ok(RunEnd::Finished) => return end(&split, SplitState::Finished, SplitEnd::Finished),
@@ -78,7 +86,7 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
             return failed(&split, error);
         }
         let progressed = split.record.totals().commits > commits_before;
-        let Some(wait) = patience.next(progressed) else {
+        let Some(wait) = patience.next(progressed, since) else {
             return failed(&split, error);
         };
         split.metrics.restarts.increment(1);
@@ -138,28 +146,33 @@ fn failed(split: &Split, error: Error) -> SplitEnd {
 struct Patience {
     back_off: Duration,
     bound: Bound,
+    /// The split was open once in this process.
+    was_open: bool,
     trouble_since: Option<Instant>,
     random: SmallRng,
 }
 
 impl Patience {
     fn new(bound: Bound, seed: u64) -> Self {
-        Self { back_off: BACK_OFF_FIRST, bound, trouble_since: None, random: SmallRng::seed_from_u64(seed) }
+        let random = SmallRng::seed_from_u64(seed);
+        Self { back_off: BACK_OFF_FIRST, bound, was_open: false, trouble_since: None, random }
     }
-    /// `None`: a bounded run has waited long enough.
-    fn next(&mut self, progressed: bool) -> Option<Duration> {
+    /// `since`: when the attempt began that failed, or when a split that was open failed. `None`: a bounded run has waited long
+    /// enough.
+    fn next(&mut self, progressed: bool, since: Instant) -> Option<Duration> {
         if progressed {
             self.back_off = BACK_OFF_FIRST;
             self.trouble_since = None;
         }
-        let since = *self.trouble_since.get_or_insert_with(Instant::now);
-        if self.bound == Bound::Once && since.elapsed() >= ONCE_PATIENCE {
+        let since = *self.trouble_since.get_or_insert(since);
+        let limit = if self.was_open { ONCE_PATIENCE } else { ONCE_FIRST_PATIENCE };
+        if self.bound == Bound::Once && since.elapsed() >= limit {
             return None;
         }
         let wait = self.back_off.mul_f64(self.random.random_range(0.5..1.0));
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
         match self.bound {
-            Bound::Once => Some(wait.min(ONCE_PATIENCE.saturating_sub(since.elapsed()) + BACK_OFF_FIRST)),
+            Bound::Once => Some(wait.min(limit.saturating_sub(since.elapsed()))),
             Bound::Continuous => Some(wait),
         }
     }
@@ -173,19 +186,30 @@ mod tests {
     async fn back_off_is_capped_without_end_and_starts_over_after_progress() {
         let mut patience = Patience::new(Bound::Continuous, 7);
         for _ in 0..30 {
-            assert!(patience.next(false).unwrap() <= BACK_OFF_MAX);
+            assert!(patience.next(false, Instant::now()).unwrap() <= BACK_OFF_MAX);
         }
-        assert!(patience.next(false).unwrap() >= BACK_OFF_MAX / 2);
-        assert!(patience.next(true).unwrap() <= BACK_OFF_FIRST);
+        assert!(patience.next(false, Instant::now()).unwrap() >= BACK_OFF_MAX / 2);
+        assert!(patience.next(true, Instant::now()).unwrap() <= BACK_OFF_FIRST);
+    }
+
+    /// How long a bounded run goes on trying when each attempt takes ten seconds, as that to reach a broker does.
+    async fn tries_for(mut patience: Patience) -> Duration {
+        let (start, attempt) = (Instant::now(), Duration::from_secs(10));
+        loop {
+            let began = Instant::now();
+            sleep(attempt).await;
+            match patience.next(false, began) {
+                Some(wait) => sleep(wait).await,
+                None => return start.elapsed(),
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_bounded_run_gives_up_after_its_patience() {
-        let mut patience = Patience::new(Bound::Once, 7);
-        let start = Instant::now();
-        while let Some(wait) = patience.next(false) {
-            sleep(wait).await;
-        }
-        assert!(start.elapsed() >= ONCE_PATIENCE && start.elapsed() < ONCE_PATIENCE * 2);
+    async fn a_bounded_run_gives_up_after_its_patience_and_sooner_what_was_never_open() {
+        let never_open = tries_for(Patience::new(Bound::Once, 7)).await;
+        assert!(never_open >= ONCE_FIRST_PATIENCE && never_open <= Duration::from_secs(40), "{never_open:?}");
+        let was_open = tries_for(Patience { was_open: true, ..Patience::new(Bound::Once, 7) }).await;
+        assert!(was_open >= ONCE_PATIENCE && was_open <= Duration::from_secs(70), "{was_open:?}");
     }
 }

@@ -88,9 +88,13 @@ impl Plant {
 }
 
 fn pipeline(name: &str, more: &str) -> PipelineSpec {
+    pipeline_of("rows", name, more)
+}
+
+fn pipeline_of(feed: &str, name: &str, more: &str) -> PipelineSpec {
     let registry = Registry::default().source::<MemorySourceConnector>().sink::<MemorySinkConnector>();
     let yaml = format!(
-        "version: 1\npipeline: {name}\nsource: {{memory: {{feed: rows}}}}\nsink: {{memory: {{store: rows}}}}\n{more}"
+        "version: 1\npipeline: {name}\nsource: {{memory: {{feed: {feed}}}}}\nsink: {{memory: {{store: rows}}}}\n{more}"
     );
     let (spec, found) = load_text(Path::new(&format!("{name}.yaml")), &yaml, &registry);
     spec.unwrap_or_else(|| panic!("{found:?}"))
@@ -161,6 +165,27 @@ async fn an_adopted_state_goes_on_under_the_new_name_only() {
     assert_eq!(only_error(&plant.run_once(&third).await).code_text(), Some("U0405"));
     is_good(&plant.run_once(&new).await);
     assert_eq!(plant.ids(), (0..7).collect::<Vec<_>>());
+}
+
+/// A new name makes no other source the same: positions that are adopted count before the first epoch.
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_changes_its_source_with_its_name_needs_consent() {
+    let mut plant = Plant::new();
+    plant.push(3);
+    is_good(&plant.run_once(&pipeline("p", "")).await);
+    plant.world.set_feed("other", MemoryFeed::default());
+    let other = pipeline_of("other", "q", "formerly: p\n");
+    let ended = plant.run_once(&other).await;
+    let error = only_error(&ended);
+    assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0401")), "{error:?}");
+    assert!(error.remedy().unwrap().contains("--accept-change q"), "{error:?}");
+    // nothing was moved: with its own source it still can be
+    is_good(&plant.run_once(&pipeline("q", "formerly: p\n")).await);
+    assert_eq!(plant.ids(), [0, 1, 2]);
+
+    let third = pipeline_of("other", "r", "formerly: q\n");
+    let scene = Scene { accept_change: BTreeSet::from([third.name.clone()]), ..plant.scene(Bound::Once) };
+    is_good(&start(vec![third], scene, StatusBoard::default()).await.ended().await);
 }
 
 /// `offsets reset` promises to read everything again, not what came after the old name's last commit.

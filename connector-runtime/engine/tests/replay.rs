@@ -104,7 +104,7 @@ async fn rows_go_through_once_and_a_second_replay_does_nothing() {
     };
     let rehearsed = rehearse(&plant.spec, &plant.scene(), &choice, 100).await.unwrap();
     assert!(
-        matches!(&rehearsed[..], [Rehearsed { id, verdict: Verdict::Goes { .. }, .. }] if *id == one.id),
+        matches!(&rehearsed.seen[..], [Rehearsed { id, verdict: Verdict::Goes { .. }, .. }] if *id == one.id),
         "{rehearsed:?}"
     );
     assert_eq!(plant.waiting(), REFUSED, "a rehearsal changes nothing");

@@ -200,7 +200,8 @@ pub(crate) struct ReadTopic {
     /// Stop after so many records
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
-    /// Go on with records that are still to come
+    /// Go on with records that are still to come; a topic that is not there yet is waited for, and so is `run --dev` in this
+    /// folder where no other cluster is named
     #[arg(long)]
     pub(crate) follow: bool,
     /// Also what was never committed or not yet
@@ -235,6 +236,9 @@ pub(crate) enum Quarantine {
         /// Show at most so many, oldest first
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: usize,
+        /// Also those whose rows went through, or whose files were read later
+        #[arg(long)]
+        all: bool,
         /// Exit with 4 when there is any
         #[arg(long)]
         exit_code: bool,

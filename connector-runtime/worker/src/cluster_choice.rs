@@ -1,7 +1,7 @@
 //! Which Kafka cluster a command talks to.
 
 use crate::arguments::Globals;
-use crate::dev::{Found, Kept, Served};
+use crate::dev::{Found, Kept, Lent, Served, Told, is_in_use};
 use crate::runtime_file::Setup;
 use unbatch_api::config::Text;
 use unbatch_api::{Error, Result};
@@ -41,7 +41,7 @@ pub(crate) struct Settled {
 
 /// Puts the chosen address into the settings.
 pub(crate) fn settle(setup: &mut Setup, globals: &Globals, want: Want) -> Result<Settled> {
-    let variable = std::env::var(BROKERS_VARIABLE).ok().filter(|v| !v.trim().is_empty());
+    let variable = brokers_variable();
     let kept = Kept::here();
     let found = match want {
         Want::Run => Found::Nothing,
@@ -57,22 +57,103 @@ pub(crate) fn settle(setup: &mut Setup, globals: &Globals, want: Want) -> Result
             };
         }
         Choice::Running(address) => {
-            asked = Some(format!("the broker of the `run --dev` that runs here, {address}"));
+            asked = Some(of_a_run(&address));
             setup.config.kafka.brokers = Text::Plain(address);
         }
-        Choice::Kept => {
-            let kept = kept.serve()?;
-            asked = Some("the broker that `run --dev` kept under .unbatch/".to_owned());
-            setup.config.kafka.brokers = Text::Plain(kept.address());
-            served = Some(kept);
-        }
+        Choice::Kept => match kept.lend()? {
+            Lent::Running(address) => {
+                asked = Some(of_a_run(&address));
+                setup.config.kafka.brokers = Text::Plain(address);
+            }
+            Lent::Served(kept) => {
+                asked = Some("the broker that `run --dev` kept under .unbatch/".to_owned());
+                setup.config.kafka.brokers = Text::Plain(kept.address());
+                served = Some(kept);
+            }
+        },
         Choice::File if !setup.names_brokers => {
-            let address = setup.config.kafka.brokers.resolve(setup.resolver.as_ref())?;
-            asked = Some(format!("the broker at {address}, the default"));
+            asked = Some(by_default(&setup.config.kafka.brokers.resolve(setup.resolver.as_ref())?));
         }
         Choice::File => {}
     }
     Ok(Settled { served, asked })
+}
+
+fn of_a_run(address: &str) -> String {
+    format!("the broker of the `run --dev` that runs here, {address}")
+}
+
+fn by_default(address: &str) -> String {
+    format!("the broker at {address}, the default")
+}
+
+/// Whom a reader asks that goes on when there is nobody to ask, as [`settle`] would choose now.
+pub(crate) struct Guide {
+    kept: Kept,
+    /// Where somebody may serve who was not started here; `None`: only a run in this folder is meant.
+    default: Option<String>,
+}
+
+impl Guide {
+    /// `None`: somebody named the cluster. Then it is always that one, and [`settle`] finds it.
+    pub(crate) fn new(setup: &Setup, globals: &Globals, dev: bool) -> Result<Option<Guide>> {
+        let kept = Kept::here();
+        let names_another = || brokers_variable().is_some() || (setup.names_brokers && kept.told().is_none());
+        if globals.brokers.is_some() || (!dev && names_another()) {
+            return Ok(None);
+        }
+        let default = match dev || setup.names_brokers {
+            true => None,
+            false => Some(setup.config.kafka.brokers.resolve(setup.resolver.as_ref())?),
+        };
+        Ok(Some(Guide { kept, default }))
+    }
+
+    /// Who is there to be asked now.
+    pub(crate) fn find(&self) -> Option<Told> {
+        // once a run has kept something here, its topics are meant
+        let default = self.default.as_deref().filter(|_| self.kept.look() == Found::Nothing);
+        self.kept.told().or_else(|| Told::at(default?))
+    }
+
+    /// What a run kept here, for a moment in which none runs.
+    pub(crate) fn lend(&self) -> Result<Option<Served>> {
+        if self.kept.look() != Found::Kept {
+            return Ok(None);
+        }
+        match self.kept.lend() {
+            Ok(Lent::Served(served)) => Ok(Some(served)),
+            Ok(Lent::Running(_)) => Ok(None),
+            Err(error) if is_in_use(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Another one once somebody added to what is kept here.
+    pub(crate) fn edition(&self) -> impl PartialEq {
+        self.kept.edition()
+    }
+
+    /// Who it is, in words.
+    pub(crate) fn asked(&self, told: &Told) -> String {
+        match self.default.as_deref() == Some(&*told.address) && self.kept.told().is_none() {
+            true => by_default(&told.address),
+            false => of_a_run(&told.address),
+        }
+    }
+
+    /// Who may still come, in words.
+    pub(crate) fn awaited(&self) -> String {
+        let here = "`unbatch run --dev` in this folder";
+        match self.default.as_deref().filter(|_| self.kept.look() == Found::Nothing) {
+            Some(default) => format!("{here}, or a broker at {default}"),
+            None => here.to_owned(),
+        }
+    }
+}
+
+fn brokers_variable() -> Option<String> {
+    std::env::var(BROKERS_VARIABLE).ok().filter(|v| !v.trim().is_empty())
 }
 
 fn choose(flag: Option<&str>, variable: Option<&str>, found: Found, in_file: bool, want: Want) -> Result<Choice> {

@@ -70,8 +70,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0730",
         "the embedded broker is in use",
-        "Another process serves the broker that is kept in this folder.",
-        "Stop the other `unbatch run --dev`, or work in another folder.",
+        "Another process serves the broker that is kept in this folder: a run, or for a moment a command that reads it while none runs. A run waits 10 s for such a command.",
+        "Stop the other `unbatch run --dev` or the command that reads, or work in another folder.",
     ),
     (
         "U0731",
@@ -82,8 +82,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0732",
         "the embedded broker cannot start",
-        "The current folder cannot be written to, or no port is free.",
-        "Run in a folder that can be written to.",
+        "The folder .unbatch/ in the current folder cannot be written to, the disk is full, or no port is free.",
+        "Give this user the right to write there and make room, or run in another folder.",
     ),
     ("U0733", "--brokers is empty", "An address was expected.", "Write host:port, or leave the option out."),
     (
@@ -107,7 +107,7 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0737",
         "the pipeline file cannot be written there",
-        "The path is not PIPELINE.yaml with the name of a pipeline, or the system refused to write it.",
+        "The path is not PIPELINE.yaml with the name of a pipeline, its folder is not there, or the system refused to write it.",
         "Name a file such as pipelines/stock-counts.yaml in a folder that this user can write to.",
     ),
     (
@@ -178,6 +178,12 @@ pub const CODES: &[CodeEntry] = &[
         "`unbatch quarantine list` shows those that wait.",
     ),
     (
+        "U0767",
+        "a refused row was not kept whole",
+        "The row is larger than what quarantine keeps of one: 256 KiB, or what its topic takes. Its beginning, its length and its SHA-256 are kept. Read again it would be another row, so `quarantine replay` leaves it.",
+        "Correct it where it came from: the entry has file, line and byte. Deliver only that row anew. A topic's limit is its max.message.bytes.",
+    ),
+    (
         "U0768",
         "--set names no cell",
         "`quarantine replay --set` takes a column and the text that would stand there in the source.",
@@ -193,7 +199,7 @@ pub const CODES: &[CodeEntry] = &[
         "U0771",
         "a file was set aside",
         "A file could not be read to its end. Rows before the bad place are in the sink, unless its header was wrong; the files after it were taken.",
-        "`unbatch quarantine list` tells the reason, `unbatch explain` what to do about it. Mend the file and deliver it again; when the pipeline was wrong, mend that and `touch` the file.",
+        "`unbatch quarantine list` tells the reason, `unbatch explain` what to do about it. Mend the file and deliver it again; when the pipeline was wrong, mend that, and the file is read again with the next start.",
     ),
     (
         "U0772",
@@ -206,6 +212,12 @@ pub const CODES: &[CodeEntry] = &[
         "not the name of a pipeline",
         "--accept-change takes the name of a pipeline.",
         "Write it as it stands in the pipeline's file.",
+    ),
+    (
+        "U0778",
+        "the embedded broker cannot write its log",
+        "`run --dev` keeps its broker's log under .unbatch/, and writing there failed: as a rule the disk is full. The broker acknowledges nothing that it could not bring back, so it stopped, and the run with it.",
+        "Make room on that disk, then run again: it goes on where it stood, and what was committed is there.",
     ),
     (
         "U0780",

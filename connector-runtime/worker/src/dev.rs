@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 use unbatch_api::{Error, Kind, Result};
 use unbatch_dev_broker::{DevBroker, Settings};
 
@@ -16,6 +16,10 @@ const ADDRESS: &str = "dev-broker.addr";
 const USUAL_ADDRESS: &str = "127.0.0.1:9092";
 /// A broker on this machine answers a connection at once, or is not there.
 const KNOCK_TIME_MAX: Duration = Duration::from_millis(500);
+/// A command that reads what is kept is waited for so long; it may read a large topic, or wait for a pager.
+const READER_TIME_MAX: Duration = Duration::from_secs(10);
+const LOOK_PERIOD: Duration = Duration::from_millis(50);
+const IN_USE: &str = "U0730";
 
 /// A folder that a development run keeps its broker in.
 #[derive(Clone, Debug)]
@@ -29,6 +33,21 @@ pub(crate) enum Found {
     /// Its log, and nobody who serves it.
     Kept,
     Nothing,
+}
+
+/// A broker that a run tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) address: String,
+    /// When it was told: the next run may take the same port, and is another broker.
+    since: Option<SystemTime>,
+}
+
+/// What is kept, for the time of one command.
+pub(crate) enum Lent {
+    Served(Served),
+    /// A run came first: it serves at this address.
+    Running(String),
 }
 
 /// The broker while this process serves it.
@@ -45,9 +64,8 @@ impl Kept {
     }
 
     pub(crate) fn look(&self) -> Found {
-        let address = std::fs::read_to_string(self.0.join(ADDRESS)).ok();
-        if let Some(address) = address.map(|a| a.trim().to_owned()).filter(|a| answers(a)) {
-            return Found::Running(address);
+        if let Some(told) = self.told() {
+            return Found::Running(told.address);
         }
         match self.0.join(LOG).exists() {
             true => Found::Kept,
@@ -55,12 +73,41 @@ impl Kept {
         }
     }
 
-    /// Serves what is kept here and tells others the address, as `run --dev` does.
+    /// The broker that a run told of, when it answers.
+    pub(crate) fn told(&self) -> Option<Told> {
+        let file = self.0.join(ADDRESS);
+        let address = std::fs::read_to_string(&file).ok().map(|a| a.trim().to_owned()).filter(|a| answers(a))?;
+        let since = std::fs::metadata(&file).and_then(|file| file.modified()).ok();
+        Some(Told { address, since })
+    }
+
+    /// Another one once something was added to what is kept.
+    pub(crate) fn edition(&self) -> Option<(u64, Option<SystemTime>)> {
+        let log = std::fs::metadata(self.0.join(LOG)).ok()?;
+        Some((log.len(), log.modified().ok()))
+    }
+
+    /// Serves what is kept here and tells others the address, as `run --dev` does. A command that reads what is kept has it for
+    /// a moment, which is waited for after `tell` was called.
     ///
     /// # Errors
     ///
-    /// Misconfigured when another process serves it.
-    pub(crate) fn serve_and_tell(&self) -> Result<Served> {
+    /// Misconfigured when another run serves it, or a command does not give it back.
+    pub(crate) fn take_over(&self, tell: impl FnOnce()) -> Result<Served> {
+        let (deadline, mut tell) = (Instant::now() + READER_TIME_MAX, Some(tell));
+        loop {
+            match self.serve_and_tell() {
+                Err(e) if is_in_use(&e) && self.told().is_none() && Instant::now() < deadline => {}
+                result => return result,
+            }
+            if let Some(tell) = tell.take() {
+                tell();
+            }
+            std::thread::sleep(LOOK_PERIOD);
+        }
+    }
+
+    fn serve_and_tell(&self) -> Result<Served> {
         let failed = |cause: io::Error| failed(&self.0, cause);
         std::fs::create_dir_all(&self.0).map_err(failed)?;
         // nothing in here belongs into a repository
@@ -75,8 +122,26 @@ impl Kept {
         Ok(Served { broker, address_file: Some(address_file) })
     }
 
-    /// Serves what is kept here for the time of one command.
-    pub(crate) fn serve(&self) -> Result<Served> {
+    /// Serves what is kept here for the time of one command. Another one that has it is waited for.
+    ///
+    /// # Errors
+    ///
+    /// Misconfigured when the other one does not give it back.
+    pub(crate) fn lend(&self) -> Result<Lent> {
+        let deadline = Instant::now() + READER_TIME_MAX;
+        loop {
+            match self.serve() {
+                Err(e) if is_in_use(&e) && Instant::now() < deadline => {}
+                result => return result.map(Lent::Served),
+            }
+            if let Some(told) = self.told() {
+                return Ok(Lent::Running(told.address));
+            }
+            std::thread::sleep(LOOK_PERIOD);
+        }
+    }
+
+    fn serve(&self) -> Result<Served> {
         let broker = self.start("127.0.0.1:0").map_err(|cause| failed(&self.0, cause))?;
         Ok(Served { broker, address_file: None })
     }
@@ -91,6 +156,17 @@ impl Served {
     pub(crate) fn address(&self) -> String {
         self.broker.addr().to_string()
     }
+
+    /// Why it no longer answers, when it had to stop: what it cannot write down it does not acknowledge.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        let failure = io::Error::other(self.broker.failure()?);
+        let error = Error::lost("going on failed, the embedded broker cannot write its log").code("U0778");
+        let error = error
+            .with("folder", self.address_file.as_ref().and_then(|f| f.parent()).unwrap_or(Path::new(FOLDER)).display());
+        Some(error.caused_by(failure).help(
+            "make room on the disk that holds the folder, then run again: it goes on where it stood, and what was committed is there",
+        ))
+    }
 }
 
 impl Drop for Served {
@@ -102,24 +178,37 @@ impl Drop for Served {
     }
 }
 
+impl Told {
+    /// A broker at an address that nobody has to tell.
+    pub(crate) fn at(address: &str) -> Option<Self> {
+        answers(address).then(|| Told { address: address.to_owned(), since: None })
+    }
+}
+
+/// Only ever on this machine.
 fn answers(address: &str) -> bool {
     let addr = address.parse::<SocketAddr>();
     addr.is_ok_and(|addr| addr.ip().is_loopback() && TcpStream::connect_timeout(&addr, KNOCK_TIME_MAX).is_ok())
+}
+
+/// Somebody else serves what is kept.
+pub(crate) fn is_in_use(error: &Error) -> bool {
+    error.code_text() == Some(IN_USE)
 }
 
 fn failed(folder: &Path, cause: io::Error) -> Error {
     let at = |kind| Error::new(kind, "starting the embedded broker failed").with("folder", folder.display());
     match cause.kind() {
         io::ErrorKind::WouldBlock => at(Kind::Misconfigured)
-            .code("U0730")
-            .help("another unbatch has what is kept here: a `run --dev`, or a command that reads without one, such as `topics read --follow`; end it first, or work in a folder of your own"),
+            .code(IN_USE)
+            .help("another unbatch has what is kept here: a `run --dev`, or a command that reads it while none runs, such as `topics read`; end it first, or work in a folder of your own"),
         io::ErrorKind::InvalidData => at(Kind::Lost)
             .code("U0731")
             .help("what it kept cannot be read; remove the folder to begin anew (its topics are lost)")
             .caused_by(cause),
         _ => at(Kind::Misconfigured)
             .code("U0732")
-            .help("check that the current folder can be written to and that loopback ports are free")
+            .help("check that .unbatch/ in the current folder can be written to, that the disk has room, and that loopback ports are free")
             .caused_by(cause),
     }
 }
@@ -133,14 +222,47 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = Kept(folder.path().join(FOLDER));
         assert_eq!(kept.look(), Found::Nothing);
-        let served = kept.serve_and_tell().unwrap();
+        let served = kept.take_over(|| ()).unwrap();
         assert_eq!(kept.look(), Found::Running(served.address()));
-        let second = kept.serve_and_tell().err().unwrap();
+        let second = kept.take_over(|| panic!("a run does not give it back")).err().unwrap();
         assert_eq!((second.kind(), second.code_text()), (Kind::Misconfigured, Some("U0730")));
         assert_eq!(kept.look(), Found::Running(served.address()), "the second must not take the address away");
         drop(served);
         assert_eq!(kept.look(), Found::Kept);
         drop(kept.serve().unwrap());
+    }
+
+    /// Reading holds what is kept for a moment; who comes meanwhile waits, be it a run or another reader.
+    #[test]
+    fn what_a_command_reads_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept(folder.path().join(FOLDER));
+        drop(kept.take_over(|| ()).unwrap());
+        let reader = kept.serve().unwrap();
+        let (waits, told) = std::sync::mpsc::channel();
+        let run = std::thread::spawn({
+            let kept = kept.clone();
+            move || kept.take_over(|| waits.send(()).unwrap()).unwrap()
+        });
+        told.recv().unwrap();
+        drop(reader);
+        let run = run.join().unwrap();
+        // and a reader that comes while a run starts asks that one
+        let Lent::Running(address) = kept.lend().unwrap() else { panic!("lent what is served") };
+        assert_eq!(address, run.address());
+    }
+
+    #[test]
+    fn the_next_run_is_another_broker_also_on_the_same_port() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept(folder.path().join(FOLDER));
+        let first = kept.take_over(|| ()).unwrap();
+        let told = kept.told().unwrap();
+        assert_eq!((kept.told().as_ref(), told.address.clone()), (Some(&told), first.address()));
+        drop(first);
+        assert_eq!(kept.told(), None);
+        let _second = kept.take_over(|| ()).unwrap();
+        assert_ne!(kept.told().unwrap(), told);
     }
 
     #[test]

@@ -107,7 +107,11 @@ pub(crate) fn render_diagnostics(found: &Diagnostics, terminal: &Terminal) -> St
         return String::new();
     }
     let style = config::Style { ascii: !terminal.unicode, color: terminal.has_colour(Output::Progress) };
-    format!("{}\n", found.render(style))
+    let text = found.render(style);
+    // the line that is quoted, and what is drawn below it, stays as it is
+    let is_prose = |line: &str| ["error", "warning", "  help:"].iter().any(|start| unpainted(line).starts_with(start));
+    let fit = |line: &str| if is_prose(line) { terminal.fit(Output::Progress, line) } else { line.to_owned() };
+    format!("{}\n", text.split_inclusive('\n').map(fit).collect::<String>())
 }
 
 /// What was found, by how bad it is.
@@ -176,7 +180,12 @@ pub(crate) fn render_error(error: &Error, pipeline: Option<&str>, terminal: &Ter
     if let Some(help) = remedy(error) {
         let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Progress, Style::Bold, "help:"));
     }
-    text
+    terminal.fit(Output::Progress, &text)
+}
+
+/// A line without the style that it begins with.
+fn unpainted(line: &str) -> &str {
+    line.strip_prefix('\u{1b}').and_then(|rest| rest.split_once('m')).map_or(line, |(_, text)| text)
 }
 
 /// What a person can do: as the error says, or as can be said of every error like it.

@@ -19,6 +19,7 @@ mod exit;
 mod failure;
 mod http;
 mod logs;
+mod misspelt;
 mod panics;
 mod pipeline_files;
 mod run;
@@ -48,7 +49,10 @@ pub fn main(registry: Registry) -> ExitCode {
     panics::install();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            let words: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+            return refuse(&misspelt::with_suggestion(error, command_line(), &words));
+        }
     };
     let Arguments { globals, command } = arguments;
     let terminal = Terminal::detect(globals.json);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use unbatch_api::config::{Resolver, Size};
 use unbatch_api::{DeploymentName, Problem, Severity};
-use unbatch_engine::config::{Diagnostics, FileResolver, RUNTIME_FILE, parse_file, read, to_diagnostic};
+use unbatch_engine::config::{Diagnostics, FileResolver, RUNTIME_FILE, read_document};
 use unbatch_kafka_client::KafkaSettings;
 
 /// Below this not even one pipeline can hold a batch at each stage.
@@ -153,13 +153,8 @@ fn parse(path: &Path) -> Result<(RuntimeConfig, bool), Diagnostics> {
     if std::fs::read_to_string(path).is_ok_and(is_blank) {
         return Ok((RuntimeConfig::default(), false));
     }
-    let (text, node) = parse_file(path)?;
-    let config: RuntimeConfig = read(&text, &node)?;
-    let found: Vec<_> = config.problems().iter().map(|p| to_diagnostic(p, &text, &node)).collect();
-    match found.is_empty() {
-        true => Ok((config, node.get("kafka").is_some_and(|kafka| kafka.get("brokers").is_some()))),
-        false => Err(Diagnostics::from(found)),
-    }
+    let (config, node) = read_document(path, RuntimeConfig::problems)?;
+    Ok((config, node.get("kafka").is_some_and(|kafka| kafka.get("brokers").is_some())))
 }
 
 fn deployment_default() -> String {
@@ -214,6 +209,13 @@ mod tests {
         assert_eq!(
             codes("deployment: Shop\nmemory: {limit: 1MiB}\nhttp: {listen: \"0.0.0.0:80\"}\n"),
             ["U0712", "U0713", "U0710"]
+        );
+        // also beside what the schema, and even the form of the text, finds
+        assert_eq!(
+            codes(
+                "deployment: Shop\nmemory: {limt: 64MiB}\nhttp: {listen: \"0.0.0.0:80\"}\nhttp: {}\nkafka: {brokers: [\n"
+            ),
+            ["U0712", "U0102", "U0710", "U0112", "U0101"]
         );
         let found = read_text("deployment: shop\nmemry: {limit: 64MiB}\n").err().unwrap();
         let first = found.iter().next().unwrap();

@@ -48,8 +48,9 @@ pub(crate) fn fitting_table(columns: &[Column], rows: &[Vec<String>], terminal: 
     };
     let sized: Vec<(usize, u8)> = columns.iter().enumerate().map(|(i, c)| (widest(i), c.rank)).collect();
     let width = terminal.result_width.map_or(usize::MAX, usize::from);
-    let room = if is_ruled { width.saturating_sub(2) } else { width };
-    let shown = with_room(&sized, GAP, room);
+    // a ruled table keeps the room around its cells, and a place for a line between them
+    let (gap, room) = if is_ruled { (GAP + 1, width.saturating_sub(2)) } else { (GAP, width) };
+    let shown = with_room(&sized, gap, room);
     let kept: Vec<(&str, Align)> = shown.iter().map(|i| (columns[*i].name, columns[*i].align)).collect();
     let rows = rows.iter().map(|row| shown.iter().filter_map(|i| row.get(*i).cloned()).collect());
     let mut text = draw(&kept, rows, terminal, is_ruled);
@@ -151,6 +152,25 @@ mod tests {
         assert_eq!(narrow.lines().next(), Some("PIPELINE      BYTES    ROWS"));
         assert_eq!(narrow.lines().last(), Some("no room for: commits (--json has all)"));
         assert!(drawn(Some(3)).starts_with("PIPELINE\nstock-counts\n"), "the first is never left out");
+    }
+
+    #[test]
+    fn a_ruled_table_is_never_wider_than_its_terminal() {
+        let columns: Vec<Column> =
+            ["pipeline", "state", "read", "written", "quarantined", "filtered", "commits", "bytes"]
+                .iter()
+                .enumerate()
+                .map(|(rank, name)| Column { name, align: Align::Right, rank: rank as u8 })
+                .collect();
+        let row = ["stock", "finished", "400,001", "399,920", "81", "0", "7", "60.2 MiB"].map(str::to_owned).to_vec();
+        for width in 40..120 {
+            let mut terminal = Terminal::detect(true);
+            terminal.result_width = Some(width);
+            let drawn = fitting_table(&columns, std::slice::from_ref(&row), &terminal, true);
+            let lines = drawn.lines().filter(|line| !line.starts_with("no room for"));
+            let widest = lines.map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(widest <= width.into(), "{widest} of {width}\n{drawn}");
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Terminal {
         let given = |name: &str| env(name).filter(|v| !v.is_empty()).map(|v| v.to_string_lossy().into_owned());
         // https://no-color.org: any value but the empty one; `dumb` terminals know neither colour nor cursor
         let dumb = given("TERM").is_some_and(|t| t == "dumb");
-        let colour = given("NO_COLOR").is_none() && !dumb;
+        // https://bixense.com/clicolors: 0 says that a terminal is not to be coloured
+        let colour = given("NO_COLOR").is_none() && !dumb && given("CLICOLOR").is_none_or(|v| v != "0");
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| given(n)).unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
         let is_watched = err && !dumb;
@@ -140,6 +141,19 @@ impl Terminal {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
+    /// Prose with its lines broken between words where the terminal would break them anywhere. What does not go to a terminal
+    /// keeps its lines, for a log or another program.
+    pub(crate) fn fit(&self, output: Output, text: &str) -> String {
+        let width = match output {
+            Output::Result => self.result_width,
+            Output::Progress => self.progress_width,
+        };
+        match width {
+            Some(width) => text.split_inclusive('\n').map(|line| broken(line, width.into())).collect(),
+            None => text.to_owned(),
+        }
+    }
+
     /// The glyph, or its ASCII stand-in.
     pub(crate) fn glyph(&self, glyph: Glyph) -> &'static str {
         match (glyph, self.unicode) {
@@ -166,6 +180,60 @@ pub(crate) enum Glyph {
     Arrow,
 }
 
+/// A line in pieces that fit; what follows `help:` or the like is set in. A command in backticks stays whole.
+fn broken(line: &str, width: usize) -> String {
+    let indent = line.chars().take_while(|c| *c == ' ').count();
+    let is_titled = words(line.trim()).next().is_some_and(|word| word.trim_end_matches("\x1b[0m").ends_with(':'));
+    let hang = if is_titled { indent + 2 } else { indent };
+    if shown_width(line.trim_end()) <= width || hang + BROKEN_MIN > width {
+        return line.to_owned();
+    }
+    let mut text = " ".repeat(indent);
+    let mut column = indent;
+    for (i, word) in words(line.trim()).enumerate() {
+        let length = shown_width(word);
+        match i {
+            0 => {}
+            _ if column + 1 + length > width => {
+                text.push('\n');
+                text.push_str(&" ".repeat(hang));
+                column = hang;
+            }
+            _ => {
+                text.push(' ');
+                column += 1;
+            }
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+    text
+}
+
+/// A terminal with less room than this for a text is left to break it.
+const BROKEN_MIN: usize = 24;
+
+/// Between spaces that stand outside of backticks.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    text.split(move |c: char| {
+        is_quoted ^= c == '`';
+        c == ' ' && !is_quoted
+    })
+}
+
+/// Characters that take room; what sets the style takes none.
+fn shown_width(text: &str) -> usize {
+    let mut is_style = false;
+    let takes_room = |c: &char| {
+        let is_inside = is_style || *c == '\u{1b}';
+        is_style = is_inside && *c != 'm';
+        !is_inside
+    };
+    text.chars().filter(takes_room).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +250,23 @@ mod tests {
         assert_eq!(painted(&terminal(true, true, &[("NO_COLOR", "1")])), "x");
         assert_eq!(painted(&terminal(true, true, &[("NO_COLOR", "")])), "\x1b[1;31mx\x1b[0m");
         assert_eq!(painted(&terminal(true, true, &[("TERM", "dumb")])), "x");
+        assert_eq!(painted(&terminal(true, true, &[("CLICOLOR", "0")])), "x");
+        assert_eq!(painted(&terminal(true, true, &[("CLICOLOR", "1")])), "\x1b[1;31mx\x1b[0m");
+    }
+
+    #[test]
+    fn prose_is_broken_between_words_on_a_terminal_only() {
+        let mut narrow = terminal(true, true, &[]);
+        let text = "\x1b[1;31merror\x1b[0m: going on is not allowed, it is said here\n  help: look with `unbatch quarantine list` first\n\nshort\n";
+        assert_eq!(narrow.fit(Output::Progress, text), text);
+        narrow.progress_width = Some(40);
+        let expected = "\x1b[1;31merror\x1b[0m: going on is not allowed, it is\n  said here\n  help: look with\n    `unbatch quarantine list` first\n\nshort\n";
+        assert_eq!(narrow.fit(Output::Progress, text), expected);
+        assert_eq!(narrow.fit(Output::Result, text), text, "the other output has a width of its own");
+        let long = format!("      {}\n", "word ".repeat(20).trim());
+        assert!(
+            narrow.fit(Output::Progress, &long).lines().all(|line| line.starts_with("      w") && line.len() <= 40)
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::{Error, Result};
-use unbatch_kafka_client::{Admin, ClientLog, Cluster, EndOf, Purpose, Record, Refusal, rides_out};
+use unbatch_kafka_client::{Admin, ClientLog, Cluster, EndOf, Purpose, Record, Refusal, TopicFacts, rides_out};
 
 /// Finding offsets by time takes at most this long.
 const TIME_LOOKUP_MAX: Duration = Duration::from_secs(10);
@@ -25,10 +25,20 @@ pub(crate) enum From {
     Time(i64),
 }
 
+/// How far a topic was read, for whoever goes on at another connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached {
+    /// Another one after the topic was made anew.
+    topic_id: String,
+    /// The next offset of each partition.
+    next: BTreeMap<i32, i64>,
+}
+
 /// A topic under way.
 pub(crate) struct Scan {
     consumer: BaseConsumer<ClientLog>,
     log: ClientLog,
+    reached: Reached,
     /// Partitions whose end was not reached yet, with that end.
     open: BTreeMap<i32, i64>,
 }
@@ -65,6 +75,29 @@ impl Scan {
         let Some(facts) = admin.topic(topic)? else {
             return Err(no_such_topic(admin, topic));
         };
+        Self::open_at(admin, topic, &facts, from, &Reached::default(), committed_only)
+    }
+
+    /// Goes on behind `reached`. What it does not know, such as all of a topic that was made anew, is read from the start.
+    pub(crate) fn resume(
+        admin: &Admin,
+        topic: &str,
+        facts: &TopicFacts,
+        reached: &Reached,
+        committed_only: bool,
+    ) -> Result<Scan> {
+        let known = if reached.topic_id == facts.id { reached.clone() } else { Reached::default() };
+        Self::open_at(admin, topic, facts, From::Start, &known, committed_only)
+    }
+
+    fn open_at(
+        admin: &Admin,
+        topic: &str,
+        facts: &TopicFacts,
+        from: From,
+        known: &Reached,
+        committed_only: bool,
+    ) -> Result<Scan> {
         let partitions: Vec<(String, i32)> = (0..facts.partitions as i32).map(|p| (topic.to_owned(), p)).collect();
         let end = if committed_only { EndOf::Committed } else { EndOf::Uncommitted };
         let firsts = admin.offsets(&partitions, EndOf::Start)?;
@@ -76,22 +109,29 @@ impl Scan {
         };
         let mut list = TopicPartitionList::new();
         let mut open = BTreeMap::new();
+        let mut reached = Reached { topic_id: facts.id.clone(), next: BTreeMap::new() };
         for partition in &partitions {
             let first = firsts.get(partition).copied().unwrap_or(0);
             let end = ends.get(partition).copied().unwrap_or(first);
             let start = match from {
+                _ if known.next.contains_key(&partition.1) => known.next[&partition.1].clamp(first, end.max(first)),
                 From::Start => first,
                 From::End => end,
                 From::Offset(offset) => offset.clamp(first, end.max(first)),
                 From::Time(_) => by_time.get(&partition.1).copied().unwrap_or(end),
             };
             list.add_partition_offset(topic, partition.1, Offset::Offset(start)).map_err(failed)?;
+            reached.next.insert(partition.1, start);
             if start < end {
                 open.insert(partition.1, end);
             }
         }
         consumer.assign(&list).map_err(failed)?;
-        Ok(Scan { consumer, log, open })
+        Ok(Scan { consumer, log, reached, open })
+    }
+
+    pub(crate) fn reached(&self) -> &Reached {
+        &self.reached
     }
 
     /// Everything that was there at the start has been read.
@@ -106,6 +146,7 @@ impl Scan {
             match self.consumer.poll(deadline.saturating_duration_since(Instant::now())) {
                 Some(Ok(message)) => {
                     let record = Record::from(&message);
+                    self.reached.next.insert(record.partition, record.offset + 1);
                     if self.open.get(&record.partition).is_some_and(|end| record.offset + 1 >= *end) {
                         self.open.remove(&record.partition);
                     }

@@ -135,7 +135,7 @@ pub const CODES: &[CodeEntry] = &[
         "bad_column",
         "a declared column cannot be decoded",
         "The declaration of a column does not work for this file. The file was parked.",
-        "`unbatch validate` shows what is wrong with the declaration; then set the file to `again` with `unbatch offsets set`.",
+        "`unbatch validate` shows what is wrong with the declaration. Once it is mended the file is read again by itself.",
     ),
     (
         "bad_date",
@@ -207,7 +207,7 @@ pub const CODES: &[CodeEntry] = &[
         "header_blank_column",
         "a column without a name",
         "The header has an empty field, as a delimiter at the end of the line makes one. The file was parked.",
-        "Give each column a name, or take the delimiter at the end away.",
+        "Give each column a name where the file is written, or take the delimiter at the end away. Or declare the column by its number: `{name: c3, type: string}` is the third one when the header gives it no name.",
     ),
     (
         "header_duplicate_column",
@@ -219,7 +219,7 @@ pub const CODES: &[CodeEntry] = &[
         "header_missing_column",
         "a declared column is not in the header",
         "Every column in `columns` must be in the file, by the same name and case. A wrong `dialect.delimiter` makes one column of them all. The file was parked.",
-        "Mend the file and deliver it again, or mend the list of columns and `touch` the file, so that it counts as delivered again. With `dialect.header: none` columns are found by position.",
+        "Mend the file and deliver it again. Or mend the list of columns or the delimiter: with the next start the file is read again by itself. With `dialect.header: none` columns are found by position.",
     ),
     (
         "invalid_encoding",
@@ -255,7 +255,7 @@ pub const CODES: &[CodeEntry] = &[
         "record_too_large",
         "a record of a file has no end",
         "No record ends within `record_max`. As a rule a closing quote is missing, so that the rest of the file looks like one field. The file was parked.",
-        "Look for the quote at the line that the entry names. Raise `record_max` if such records are meant.",
+        "Look for the quote at the line that the entry names, mend it and deliver the file again. If such records are meant raise `record_max`; the file then goes on by itself.",
     ),
     (
         "rejected_too_large",
@@ -291,7 +291,7 @@ pub const CODES: &[CodeEntry] = &[
         "too_many_rejected",
         "too many rows of a file were refused",
         "More rows of one file were refused than `stop_after` allows, so it is taken for another kind of file and was parked.",
-        "Look at the refused rows with `unbatch quarantine list`. Mend the file or the columns, or raise `on_error.quarantine.stop_after`.",
+        "Look at the refused rows with `unbatch quarantine list`. Mend the columns or raise `on_error.quarantine.stop_after`: the file then goes on behind the rows that were taken, and `quarantine replay` takes the refused ones. Or mend the file and deliver it again.",
     ),
     (
         "truncated_in_quotes",

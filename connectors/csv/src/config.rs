@@ -146,7 +146,7 @@ pub enum Header {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its name in the header; without a header, its name.
+    /// Its name in the header; without a header, its name. `c3` is also the third column when the header gives it no name.
     pub name: String,
     /// What its fields must hold: `int32`, `int64`, `float64`, `decimal(p,s)`, `bool`, `date`, `timestamp` or `string`. A field that
     /// does not fit rejects its row.

@@ -17,6 +17,7 @@ mod location;
 mod notes;
 mod offsets;
 mod owner;
+mod parked;
 mod placing;
 mod position;
 mod reader;

@@ -27,9 +27,16 @@ pub struct OpenNote {
     pub chain: Option<String>,
     /// Rows of this file rejected so far; `stop_after` counts them.
     pub rejected: u64,
-    /// Where reading began, when it was not the beginning: the file had grown.
+    /// Rows rejected before that under another configuration, which nobody counts against this one.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub refused_before: u64,
+    /// Where reading began, when it was not the beginning: the file had grown, or was parked there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<u64>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An open file as a checkpoint has it.

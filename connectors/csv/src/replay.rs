@@ -23,6 +23,7 @@ pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit
             let text = text_of(&plain, row)?;
             return read_one(&plain, entry, text, edits);
         }
+        _ if is_of_a_file(entry) => return Ok(batch_of(config, entry, None, Some(of_a_file(entry)))),
         _ => return Ok(batch_of(config, entry, None, Some(again(entry, None)))),
     };
     read_one(config, entry, text, edits)
@@ -64,6 +65,11 @@ fn plain_notation(config: &CsvDropsConfig) -> CsvDropsConfig {
 
 fn is_of_a_file(entry: &QuarantineEntry) -> bool {
     entry.message.starts_with(crate::reader::PARKED)
+}
+
+fn of_a_file(entry: &QuarantineEntry) -> RejectedRow {
+    let way = "it is read again once the configuration has changed, or when it is delivered anew";
+    RejectedRow { message: format!("{}; a file is not replayed: {way}", entry.message), ..again(entry, None) }
 }
 
 fn again(entry: &QuarantineEntry, fault: Option<(&'static str, String)>) -> RejectedRow {
@@ -162,7 +168,10 @@ fn edited(config: &CsvDropsConfig, text: &[u8], edits: &[Edit]) -> Result<Vec<u8
     };
     let (mut cells, _) = record(&text[row..], (delimiter, quote))?;
     let names: Vec<String> = match &header {
-        Some(header) => header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned()).collect(),
+        Some(header) => {
+            let given = header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned());
+            decode::numbered(config, &given.collect::<Vec<_>>())
+        }
         None => (0..cells.len().max(config.columns.len())).map(|at| name_by_position(config, at)).collect(),
     };
     let mut at: Vec<(usize, &Edit)> = Vec::with_capacity(edits.len());

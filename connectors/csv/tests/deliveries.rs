@@ -118,10 +118,14 @@ async fn a_parked_file_that_is_delivered_again_is_read_again() {
     // untouched it stays parked, whoever looks
     let again = drops.once(&run.committed).await;
     assert_eq!(again.reports.parked_count(), 0);
+    // and whoever starts later still says so
+    assert_eq!((again.number("files_parked"), again.has_notice("parked", "a.csv")), (1, true));
     // the columns were wrong, not the file
     let drops = drops.with("columns", json!([{"name": "number", "type": "int64"}]));
     drops.deliver("a.csv", "number,text\n1,one\n");
-    assert_eq!(drops.once(&run.committed).await.rows, ["a.csv:2 1|one"]);
+    let mended = drops.once(&run.committed).await;
+    assert_eq!(mended.rows, ["a.csv:2 1|one"]);
+    assert_eq!(drops.once(&mended.committed).await.number("files_parked"), 0);
 }
 
 #[tokio::test]

@@ -4,33 +4,12 @@
 
 mod harness;
 
-use harness::Drops;
+use harness::{Drops, everything_in};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 use unbatch_api::testkit::context::{place, source_context};
 use unbatch_api::{Bound, Checkpoint, Committed, SourceConnector};
 use unbatch_csv::CsvDrops;
-
-/// Names, contents and times of everything in a folder, and of the folder itself.
-fn snapshot(folder: &Path) -> BTreeMap<String, (Vec<u8>, i64, i64)> {
-    let mut found = BTreeMap::new();
-    let times = |path: &Path| {
-        let stat = std::fs::metadata(path).unwrap();
-        (stat.mtime_nsec(), stat.ctime_nsec())
-    };
-    let (mtime, ctime) = times(folder);
-    found.insert(".".to_owned(), (vec![], mtime, ctime));
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let (mtime, ctime) = times(&path);
-        let content = if path.is_file() { std::fs::read(&path).unwrap() } else { vec![] };
-        found.insert(path.file_name().unwrap().to_str().unwrap().to_owned(), (content, mtime, ctime));
-    }
-    found
-}
 
 async fn look(drops: &Drops) -> u64 {
     let (_sender, committed) = Committed::channel(Checkpoint::default());
@@ -59,8 +38,8 @@ async fn a_look_changes_nothing_in_the_folder() {
         std::fs::write(folder.join(".unbatch-owner-other.theirs"), other).unwrap();
         std::fs::create_dir(folder.join("archive")).unwrap();
         std::fs::write(folder.join("archive/b~test.stock-counts.0-1-0123456789abcdef.csv"), "id,text\n").unwrap();
-        let before = (snapshot(&folder), snapshot(&folder.join("archive")));
+        let before = everything_in(&folder);
         assert_eq!(look(&drops).await, 3, "{after}");
-        assert_eq!((snapshot(&folder), snapshot(&folder.join("archive"))), before, "{after}");
+        assert_eq!(everything_in(&folder), before, "{after}");
     }
 }

@@ -63,6 +63,9 @@ impl SourceUpstream<CsvDrops> for Upstream {
     async fn released(&self, rows: &[RowOrigin]) -> Result<Vec<bool>> {
         rows.iter().map(|origin| self.is_gone(origin)).collect()
     }
+    async fn snapshot(&self) -> Result<Vec<String>> {
+        Ok(harness::everything_in(self.0.base.path()))
+    }
 }
 
 impl Upstream {

@@ -153,7 +153,7 @@ pub const CODES: &[CodeEntry] = &[
         "U0294",
         "a quarantine entry cannot be read",
         "A record of the quarantine topic is not as unbatch writes it: something else wrote into the topic, or a newer unbatch did.",
-        "`unbatch topics read TOPIC --from OFFSET` shows the record. Take from others the right to write there.",
+        "All other entries are shown and replayed. `unbatch topics read TOPIC --from OFFSET` shows the record; one with its key and no value takes it away. Take from others the right to write there.",
     ),
     (
         "U0295",

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::{
-    Admit, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, Rewrite, SinkContext, SplitIndex,
+    Admit, Counters, Error, Facts, Fenced, Limits, NoteKey, Opened, Result, Rewrite, SinkContext, SplitIndex, Stored,
     async_trait, failpoint,
 };
 use unbatch_kafka_client::{Admin, Cluster, EndOf, InternalTopics};
@@ -86,7 +86,7 @@ impl FencedSplit {
         failpoint::hit("topic.after_read_state")?;
         // 5
         let known = stored.as_ref().filter(|state| !state.forgotten);
-        let facts = admitted(admit, known.map(|state| &state.facts))?;
+        let facts = admitted(admit, known.cloned().map(State::into_stored).as_ref())?;
         if let Some(state) = known {
             let proven = prove_continuity(&self.admin, state, &self.cx);
             proven.or_else(|error| self.lost_or_went_on(error, state, &place))?;
@@ -200,11 +200,11 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     }
 }
 
-/// Rule K7 among others: the engine judges the stored facts, and what it refuses is not opened.
-fn admitted(admit: Admit, stored: Option<&Facts>) -> Result<Facts> {
-    match admit(stored) {
-        Err(_) if failpoint::sabotaged("K7") && stored.is_some() => Ok(stored.cloned().unwrap_or_default()),
-        result => result,
+/// Rule K7 among others: the engine judges what is stored, and what it refuses is not opened.
+fn admitted(admit: Admit, stored: Option<&Stored>) -> Result<Facts> {
+    match (admit(stored), stored) {
+        (Err(_), Some(stored)) if failpoint::sabotaged("K7") => Ok(stored.facts.clone()),
+        (result, _) => result,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
-use unbatch_api::quarantine::{QuarantineFilter, QuarantinePage, QuarantineReader};
+use unbatch_api::quarantine::{QuarantineFilter, QuarantinePage, QuarantineReader, UnreadableEntry};
 use unbatch_api::{CheckContext, Error, PipelineName, QuarantineEntry, RawRow, Result, async_trait};
 use unbatch_kafka_client::durability;
 use unbatch_kafka_client::{Admin, Cluster, NewTopic};
@@ -20,6 +20,8 @@ const ENTRY_OVERHEAD: usize = 512;
 const RECORD_BYTES_MIN: usize = 4 * 1024;
 /// Entries whose ids are kept in memory while listing.
 const ENTRIES_MAX: usize = 2_000_000;
+/// Records of a page that are no entries and are named; the topic is no quarantine at all when there are more.
+const UNREADABLE_MAX: usize = 1_000;
 
 /// The pipeline's quarantine topic.
 pub(crate) fn topic_name(place: &CheckContext) -> String {
@@ -179,14 +181,14 @@ impl QuarantineReader for TopicQuarantine {
         };
         let (admin, topic) = (self.admin.clone(), self.topic.clone());
         let (pipeline, filter) = (self.pipeline.clone(), filter.clone());
-        let is_wanted = move |entry: &QuarantineEntry| entry.is_of(&pipeline) && filter.matches(entry);
         let known = self.current.clone().filter(|_| after.is_some());
         let (current, page) = blocking(move || {
+            let is_wanted = |entry: &QuarantineEntry| entry.is_of(&pipeline) && filter.matches(entry);
             let current = match known {
                 Some(current) => current,
                 None => Arc::new(current_entries(&admin, &topic)?),
             };
-            let page = read_page(&admin, &topic, &current, is_wanted, from, limit)?;
+            let page = read_page(&admin, &topic, &current, &filter, is_wanted, from, limit)?;
             Ok((current, page))
         })
         .await?;
@@ -228,19 +230,21 @@ fn read_page(
     admin: &Admin,
     topic: &str,
     current: &Current,
+    filter: &QuarantineFilter,
     is_wanted: impl Fn(&QuarantineEntry) -> bool,
     from: i64,
     limit: usize,
 ) -> Result<QuarantinePage> {
-    let mut page = QuarantinePage { entries: Vec::new(), next: None };
+    let mut page = QuarantinePage::default();
     if current.offsets.is_empty() || limit == 0 {
         return Ok(page);
     }
-    let (mut last, mut failed) = (None, None);
+    // how many there were of what cannot be read when the last entry was found
+    let (mut last, mut unreadable) = (None, 0);
     admin.read_visible(topic, 0, from, READ, |record| {
         let id = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-        let Some(value) = record.value.as_deref() else { return ControlFlow::Continue(()) };
-        if id.and_then(|id| current.offsets.get(id)) != Some(&record.offset) {
+        let (Some(id), Some(value)) = (id, record.value.as_deref()) else { return ControlFlow::Continue(()) };
+        if current.offsets.get(id) != Some(&record.offset) {
             return ControlFlow::Continue(());
         }
         match QuarantineEntry::from_json(value) {
@@ -249,28 +253,22 @@ fn read_page(
                 // One more than asked for shows that there is a next page.
                 if page.entries.len() == limit {
                     page.next = last.map(|offset: i64| offset.to_string());
+                    // those behind the last entry are the next page's
+                    page.unreadable.truncate(unreadable);
                     return ControlFlow::Break(());
                 }
                 page.entries.push(entry);
-                last = Some(record.offset);
+                (last, unreadable) = (Some(record.offset), page.unreadable.len());
             }
-            Ok(_) => {}
-            Err(e) => {
-                failed = Some(
-                    Error::lost("reading a quarantine entry failed")
-                        .code("U0294")
-                        .with("offset", record.offset)
-                        .caused_by(e),
-                );
-                return ControlFlow::Break(());
+            Err(reason) if filter.has_id(id) && page.unreadable.len() < UNREADABLE_MAX => {
+                let place = format!("{topic}-0@{}", record.offset);
+                page.unreadable.push(UnreadableEntry { id: id.to_owned(), place, code: "U0294", reason });
             }
+            Ok(_) | Err(_) => {}
         }
         ControlFlow::Continue(())
     })?;
-    match failed {
-        Some(error) => Err(error.with("topic", topic)),
-        None => Ok(page),
-    }
+    Ok(page)
 }
 
 #[cfg(test)]

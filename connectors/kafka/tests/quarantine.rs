@@ -6,6 +6,7 @@ mod fixture;
 
 use fixture::World;
 use std::sync::Arc;
+use unbatch_api::quarantine::{QuarantineFilter, QuarantineReader};
 use unbatch_api::testkit::row_batch;
 use unbatch_api::{
     CheckContext, Error, Kind, PipelineName, RawRow, RejectedRow, RowOrigin, SinkConnector, SinkContext, SplitId,
@@ -36,6 +37,55 @@ async fn kept(world: &World, place: CheckContext) -> Vec<RawRow> {
     let mut reader = Topic::quarantine(world.config(""), place).await.unwrap();
     let page = reader.list(&Default::default(), None, 100).await.unwrap();
     page.entries.into_iter().map(|entry| entry.raw).collect()
+}
+
+/// Each is told once, by the page that goes over it, and takes no place of an entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_entry_is_told_once_whatever_the_pages() {
+    let Some(world) = World::start("what_is_no_entry_is_told_once_whatever_the_pages") else { return };
+    commit(&world, world.context(), &["one", "two"]).await;
+    let topic = format!("{}.rows.quarantine", world.deployment());
+    let first = Topic::quarantine(world.config(""), world.place(0)).await.unwrap();
+    let entries = listed(first, 100, &Default::default()).await.0;
+    write(&world, &topic, "f00d", "no JSON");
+    // an entry that is overwritten so is none any more, and neither waits nor is done with
+    write(&world, &topic, &entries[0], "{}");
+    commit(&world, world.context(), &["three"]).await;
+    write(&world, &topic, "beef", "[]");
+    for limit in [1, 2, 3, 100] {
+        let reader = Topic::quarantine(world.config(""), world.place(0)).await.unwrap();
+        let (found, unreadable) = listed(reader, limit, &Default::default()).await;
+        assert_eq!((found.len(), &found[0]), (2, &entries[1]), "pages of {limit}");
+        assert_eq!(unreadable, ["f00d", entries[0].as_str(), "beef"], "pages of {limit}");
+    }
+    let filter = QuarantineFilter { ids: Some(vec!["be".into()]), ..QuarantineFilter::default() };
+    let reader = Topic::quarantine(world.config(""), world.place(0)).await.unwrap();
+    assert_eq!(listed(reader, 10, &filter).await, (vec![], vec!["beef".to_owned()]));
+}
+
+/// Ids of all entries, page by page, and of what is none.
+async fn listed(
+    mut reader: Box<dyn QuarantineReader>,
+    limit: usize,
+    filter: &QuarantineFilter,
+) -> (Vec<String>, Vec<String>) {
+    let (mut entries, mut unreadable, mut after) = (vec![], vec![], None);
+    loop {
+        let page = reader.list(filter, after.as_deref(), limit).await.unwrap();
+        entries.extend(page.entries.into_iter().map(|entry| entry.id));
+        unreadable.extend(page.unreadable.into_iter().map(|one| one.id));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return (entries, unreadable),
+        }
+    }
+}
+
+fn write(world: &World, topic: &str, key: &str, value: &str) {
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+    let producer: BaseProducer = world.broker.client().create().unwrap();
+    producer.send(BaseRecord::to(topic).partition(0).key(key).payload(value)).map_err(|(e, _)| e).unwrap();
+    tokio::task::block_in_place(|| producer.flush(std::time::Duration::from_secs(60))).unwrap();
 }
 
 fn rows(deliveries: &[&str]) -> Vec<RawRow> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use unbatch_api::testkit::RowBatch;
 use unbatch_api::testkit::context::{admit_all, limits};
-use unbatch_api::{Error, Facts, Kind, Result, SinkConnector, SinkContext};
+use unbatch_api::{Error, Facts, Kind, Result, SinkConnector, SinkContext, Stored};
 use unbatch_kafka::Topic;
 use unbatch_test_harness::{ApiKey, Fault, Rule, wait_until_async};
 
@@ -240,7 +240,7 @@ async fn k5_an_owner_that_commits_between_the_two_reads_is_no_loss() {
     let world = Arc::new(world);
     let (other_world, runtime) = (world.clone(), tokio::runtime::Handle::current());
     let fenced = Topic::fence(world.config(""), world.context()).await.unwrap();
-    let admit = move |stored: Option<&Facts>| {
+    let admit = move |stored: Option<&Stored>| {
         runtime.block_on(async { other_world.open().await?.commit(2).await })?;
         admit_all()(stored)
     };
@@ -295,13 +295,13 @@ async fn k7_what_admit_refuses_is_not_opened_and_not_written() {
     let Some(world) = World::start("k7_what_admit_refuses_is_not_opened_and_not_written") else { return };
     let owner = world.open().await.unwrap();
     let revision_2 = Topic::fence(world.config(""), world.context()).await.unwrap();
-    let admit = |stored: Option<&Facts>| Ok(Facts { revision: 2, ..stored.cloned().unwrap() });
+    let admit = |stored: Option<&Stored>| Ok(Facts { revision: 2, ..stored.cloned().unwrap().facts });
     let newer = revision_2.open(Box::new(admit)).await.unwrap();
     let before = world.settled(&world.state_topic()).len();
     let revision_1 = Topic::fence(world.config(""), world.context()).await.unwrap();
     let refused = revision_1
-        .open(Box::new(|stored: Option<&Facts>| -> Result<Facts> {
-            assert_eq!(stored.map(|facts| facts.revision), Some(2));
+        .open(Box::new(|stored: Option<&Stored>| -> Result<Facts> {
+            assert_eq!(stored.map(|stored| stored.facts.revision), Some(2));
             Err(Error::misconfigured("a lower revision was asked to open"))
         }))
         .await;

@@ -42,6 +42,8 @@ pub(crate) struct TillRollsSource {
     revision: u64,
     committed: Committed,
     reports: Reports,
+    /// `unbatch preview` reads journals and archives none.
+    looks_only: bool,
     journals: BTreeMap<String, Journal>,
     /// Closed, and their notes not yet removed.
     done: BTreeSet<String>,
@@ -83,6 +85,7 @@ impl TillRollsSource {
             revision: cx.revision,
             committed: cx.committed,
             reports: cx.reports,
+            looks_only: cx.looks_only,
             journals: BTreeMap::new(),
             done: BTreeSet::new(),
             archived: BTreeSet::new(),
@@ -124,6 +127,9 @@ impl TillRollsSource {
 
     /// Moves what is committed to its end into the archive. A crash between any two steps is mended by doing it again.
     async fn release(&mut self, committed: &Checkpoint) -> Result<()> {
+        if self.looks_only {
+            return Ok(());
+        }
         for name in noted(committed, DONE) {
             let (from, to) = (self.folder.join(&name), self.folder.join(ARCHIVE).join(&name));
             if exists(&to).await? {

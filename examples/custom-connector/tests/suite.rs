@@ -92,6 +92,16 @@ impl SourceUpstream<TillRolls> for Folder {
         };
         Ok(rows.iter().map(is_archived).collect())
     }
+    async fn snapshot(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for folder in [self.path().to_owned(), self.path().join("archive")].iter().filter(|f| f.is_dir()) {
+            for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                let text = std::fs::read_to_string(&entry).unwrap_or_default();
+                lines.push(format!("{} {text}", entry.display()));
+            }
+        }
+        Ok(lines)
+    }
 }
 
 #[tokio::test]

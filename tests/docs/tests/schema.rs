@@ -21,19 +21,24 @@ fn every_field_says_what_it_is_and_what_holds_without_it() {
     assert!(fields > 60, "only {fields} fields were found");
 }
 
-/// The table of options in a connector's README is written by hand, for a glance; none may be missing there.
+/// Options and errors of a connector stand in one place, the page that is made of its types; its README leads there.
 #[test]
-fn the_page_of_a_connector_in_the_tree_names_every_option() {
+fn the_readme_of_a_connector_leads_to_its_page_and_repeats_nothing_of_it() {
+    let pages = [("csv", "csv_drops", "CsvDropsConfig"), ("kafka", "topic", "TopicConfig")];
     let schema = pipeline_schema(&unbatch::connectors::built_in());
-    for (definition, page) in [("CsvDropsConfig", "connectors/csv"), ("TopicConfig", "connectors/kafka")] {
-        let page = std::fs::read_to_string(unbatch_docs_tests::root().join(page).join("README.md")).unwrap();
-        let (_, table) = page.split_once("## Options").unwrap();
-        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    for (folder, name, definition) in pages {
+        let read = |path: &str| std::fs::read_to_string(unbatch_docs_tests::root().join(path)).unwrap();
+        let readme = read(&format!("connectors/{folder}/README.md"));
+        let link = format!("(../../docs/src/connectors/{name}.md#options)");
+        assert!(readme.contains(&link), "connectors/{folder}/README.md does not lead to {link}");
+        assert!(readme.contains(&format!("  {name}:\n")), "connectors/{folder}/README.md has no example");
+        let tables: Vec<&str> = readme.lines().filter(|line| line.starts_with('|')).collect();
+        assert!(tables.is_empty(), "connectors/{folder}/README.md keeps a table of its own: {tables:?}");
+        let page = read(&format!("docs/src/connectors/{name}.md"));
         let options = schema["$defs"][definition]["properties"].as_object().unwrap();
         assert!(options.len() > 8);
         for option in options.keys() {
-            let named = |row: &&str| row.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{option}")));
-            assert!(rows.iter().any(named), "{definition}: no line for `{option}`");
+            assert!(page.contains(&format!("\n| `{option}`")), "docs/src/connectors/{name}.md lacks `{option}`");
         }
     }
 }

@@ -110,8 +110,16 @@ fn every_row_once(test: &str, example: Example) {
     let rows = records.iter().map(|r| {
         Ok(Record { key: parse(&r.key), value: parse(&r.value).unwrap_or(Value::Null), partition: Some(r.partition) })
     });
-    let entries = rejected.iter().map(|r| {
-        let entry: Value = parse(&r.value).unwrap_or(Value::Null);
+    let entries: Vec<Value> = rejected.iter().map(|r| parse(&r.value).unwrap_or(Value::Null)).collect();
+    // each parked file came again, whole, and its entry was written once more with the mark that it is done with
+    let is_mark = |entry: &Value| !entry["replayed"].is_null();
+    let parked = ledger.truth().files.iter().filter(|f| f.reason.is_some()).count();
+    assert_eq!(entries.iter().filter(|entry| is_mark(entry)).count(), parked);
+    let list = night.unbatch(&["quarantine", "list", night.example.folder, "--json"]);
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    let waiting = entries.len() - 2 * parked;
+    assert_eq!(list["result"]["entries"].as_array().unwrap().len(), waiting, "{list}");
+    let entries = entries.iter().filter(|entry| !is_mark(entry)).map(|entry| {
         let origin = &entry["origin"];
         Ok(Rejection {
             file: origin["file"].as_str().unwrap_or_default().to_owned(),

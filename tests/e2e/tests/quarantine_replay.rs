@@ -2,94 +2,12 @@
 //! dies at any step of it, and also when a mark that says so cannot be seen yet.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests stop at what they did not expect")]
 
+mod shop;
+
 use serde_json::Value;
+use shop::{DEADLINE, Shop};
 use std::collections::BTreeMap;
-use std::fs;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-use unbatch_test_harness::{Broker, Finished, Launch, Reader, Record, unique_name, wait_until};
-
-const DEADLINE: Duration = Duration::from_secs(120);
-/// Three good rows and three with a letter O for a zero.
-const MORNING: &str = "sku,price\nA,1.00\nB,2.O0\nC,3.00\nD,4.O0\nE,5.00\nF,6.O0\n";
-
-struct Shop {
-    home: tempfile::TempDir,
-    deployment: String,
-    topic: String,
-    bootstrap: String,
-}
-
-impl Shop {
-    /// With the morning's file taken.
-    fn new(broker: &Broker) -> Shop {
-        let home = tempfile::tempdir().unwrap();
-        let topic = unique_name("prices");
-        fs::create_dir_all(home.path().join("pipelines")).unwrap();
-        fs::create_dir_all(home.path().join("drops")).unwrap();
-        let yaml = format!(
-            "version: 1\npipeline: prices\nsource:\n  csv_drops:\n    url: file:../drops/\n    match: \"*.csv\"\n    \
-             ready_when: {{stable_for: 1ms}}\n    columns:\n      - {{name: sku, type: string, required: true}}\n      \
-             - {{name: price, type: \"decimal(12,2)\"}}\nsink:\n  topic: {{name: {topic}, key: [sku], partitions: 2}}\n"
-        );
-        fs::write(home.path().join("pipelines/prices.yaml"), yaml).unwrap();
-        static SHOPS: AtomicU32 = AtomicU32::new(0);
-        let deployment = format!("r{}-{}", std::process::id() % 10_000_000, SHOPS.fetch_add(1, Ordering::Relaxed));
-        fs::write(home.path().join("unbatch.yaml"), format!("deployment: {deployment}\n")).unwrap();
-        let shop = Shop { home, deployment, topic, bootstrap: broker.bootstrap().to_owned() };
-        shop.drop_file("morning.csv", MORNING);
-        shop.run_once();
-        shop
-    }
-
-    fn drop_file(&self, name: &str, content: &str) {
-        fs::write(self.home.path().join("drops").join(name), content).unwrap();
-    }
-
-    fn launch(&self, arguments: &[&str]) -> Launch {
-        let launch = Launch::unbatch().args(arguments).args(["--brokers", &self.bootstrap]);
-        launch.current_dir(self.home.path())
-    }
-
-    fn run_once(&self) {
-        let run = self.launch(&["run", "--once", "--no-http"]).run(DEADLINE);
-        assert!(run.status.success(), "{}{}", run.stdout, run.stderr);
-    }
-
-    fn replay(&self, arguments: &[&str]) -> Finished {
-        self.launch(&[&["quarantine", "replay", "prices"], arguments].concat()).run(DEADLINE)
-    }
-
-    fn replay_json(&self, arguments: &[&str]) -> Value {
-        let replay = self.replay(&[arguments, &["--json"]].concat());
-        serde_json::from_str(&replay.stdout).unwrap_or_else(|_| panic!("{}{}", replay.stdout, replay.stderr))
-    }
-
-    /// Committed records, the last one of each key last.
-    fn records(&self) -> Vec<Record> {
-        // a broker may show a commit a moment after it answered
-        Reader::committed(&self.bootstrap).read(&self.topic, DEADLINE).unwrap()
-    }
-
-    /// How often each key stands in the topic.
-    fn rows(&self) -> BTreeMap<String, u32> {
-        let mut rows = BTreeMap::new();
-        for record in self.records() {
-            *rows.entry(record.key_text().to_owned()).or_default() += 1;
-        }
-        rows
-    }
-
-    /// How often the split `prices/replay` stored its state: at each open and with each epoch.
-    fn states_of_replay(&self) -> usize {
-        let states = Reader::committed(&self.bootstrap).read(&format!("{}.state", self.deployment), DEADLINE);
-        states.unwrap().iter().filter(|record| record.key_text().contains("prices/replay")).count()
-    }
-
-    fn quarantine(&self) -> String {
-        format!("{}.prices.quarantine", self.deployment)
-    }
-}
+use unbatch_test_harness::{Broker, Reader, wait_until};
 
 fn once_each(keys: &[&str]) -> BTreeMap<String, u32> {
     keys.iter().map(|key| (format!("{{\"sku\":\"{key}\"}}"), 1)).collect()

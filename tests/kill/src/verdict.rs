@@ -1,5 +1,6 @@
 //! Reads topic and quarantine back, with nothing of the product in between, and holds them against the truth.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figur
         let rejections = read(results.quarantine);
         (records.join().unwrap_or_else(|_| Err("reading the topic panicked".to_owned())), rejections)
     });
-    let (records, rejections) = (records?, rejections?);
+    let (records, entries) = (records?, rejections?);
+    let rejections = without_marks(&entries)?;
     figures.in_topic = records.len() as u64;
     figures.in_quarantine = rejections.len() as u64;
     let how = Comparison {
@@ -38,13 +40,28 @@ pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figur
         ..Comparison::default()
     };
     let records = records.iter().map(|record| Ok(row(record)));
-    let rejections: Vec<Rejection> = rejections.iter().map(rejection).collect::<Outcome<_>>()?;
+    let rejections: Vec<Rejection> = rejections.into_iter().map(rejection).collect::<Outcome<_>>()?;
     let report = drops
         .ledger
         .compare(&how, records, rejections.into_iter().map(Ok))
         .map_err(|e| format!("comparing with the ledger: {e}"))?;
     count(&report, figures);
     check_sums(drops, &report, figures)
+}
+
+/// An entry that is done with is written once more, with a mark: after the entry itself, and once.
+fn without_marks(entries: &[Read]) -> Outcome<Vec<&Read>> {
+    let (mut found, mut waiting) = (Vec::new(), BTreeSet::new());
+    for entry in entries {
+        let value: Value = serde_json::from_slice(entry.value.as_deref().unwrap_or_default()).unwrap_or_default();
+        if value["replayed"].is_null() {
+            waiting.insert(&entry.key);
+            found.push(entry);
+        } else if !waiting.remove(&entry.key) {
+            return Err(format!("a mark of an entry that did not wait, at offset {}: {value}", entry.offset));
+        }
+    }
+    Ok(found)
 }
 
 fn count(report: &Report, figures: &mut Figures) {

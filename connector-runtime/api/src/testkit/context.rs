@@ -6,7 +6,7 @@ use crate::context::{
     Bound, CheckContext, Committed, Limits, OwnsAll, Reports, Resources, SinkContext, SourceContext, StopAfter,
 };
 use crate::error::Result;
-use crate::facts::{Admit, Facts};
+use crate::facts::{Admit, Facts, Stored};
 use crate::names::{DeploymentName, PipelineName, SplitId};
 use crate::sink::CommitPolicy;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub fn policy() -> CommitPolicy {
 
 /// Admits whoever asks: the stored facts as they are, or those of a first start.
 pub fn admit_all() -> Admit {
-    Box::new(|stored: Option<&Facts>| -> Result<Facts> { Ok(stored.cloned().unwrap_or_else(first_facts)) })
+    Box::new(|stored: Option<&Stored>| -> Result<Facts> { Ok(stored.map_or_else(first_facts, |s| s.facts.clone())) })
 }
 
 /// Facts of a first start: generation, revision and split count 1.

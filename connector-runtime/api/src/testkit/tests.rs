@@ -80,6 +80,11 @@ impl SourceUpstream<MemorySourceConnector> for Feed {
         };
         Ok(rows.iter().map(is_released).collect())
     }
+    async fn snapshot(&self) -> Result<Vec<String>> {
+        let feed = self.world.feed("feed");
+        let releases = feed.releases().into_iter().map(|release| format!("{release:?}"));
+        Ok(releases.chain(feed.claims()).collect())
+    }
 }
 
 /// A store whose commits take time, with every fault of a commit.
@@ -178,6 +183,8 @@ async fn a_source_that_breaks_a_promise_is_caught() {
         ),
         (SourceSabotage::LosesDroppedBatch, "dropping the future of next loses nothing"),
         (SourceSabotage::EndsOnlyOnce, "a bounded input ends and stays ended"),
+        (SourceSabotage::ClaimsWhileLooking, "somebody who only looks changes nothing upstream"),
+        (SourceSabotage::ReleasesWhileLooking, "somebody who only looks changes nothing upstream"),
     ];
     for (sabotage, check) in cases {
         let caught = source_suite(&Feeds { sabotage: Some(sabotage) }).await;

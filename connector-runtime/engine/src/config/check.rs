@@ -7,6 +7,7 @@ mod scalars;
 
 use super::conceal;
 use super::diagnostic::{Diagnostic, FOUND_MAX};
+use super::mended::Meant;
 use super::source_text::SourceText;
 use super::suggest::{any_of, nearest};
 use super::yaml::{Key, Node, Scalar, Value as Tree};
@@ -91,11 +92,16 @@ impl<'a> Checker<'a> {
         let mut known = Vec::new();
         self.names(schema, &mut known, 0);
         let mut meant: HashSet<&str> = HashSet::new();
-        for (key, value) in entries {
+        for (i, (key, value)) in entries.iter().enumerate() {
+            if self.is_rest_of(i.checked_sub(1).map(|before| &entries[before].1), key) {
+                continue;
+            }
             if let Some(property) = properties.and_then(|p| p.get(&key.text)) {
                 self.check(value, property);
             } else if self.found.len() < FOUND_MAX && is_closed && !known.contains(&key.text.as_str()) {
-                meant.extend(self.unknown(node, key, value, &known));
+                let name = self.unknown(node, key, value, &known);
+                meant.extend(name);
+                self.as_meant(node, value, name.and_then(|name| properties?.get(name)), name);
             } else if let Some(additional) = additional.filter(|a| a.is_object()) {
                 self.check(value, additional);
             }
@@ -106,6 +112,14 @@ impl<'a> Checker<'a> {
                 self.missing(node, name, property);
             }
         }
+    }
+
+    /// Whether a key is only what a comma cut off the value before it, which is reported there.
+    fn is_rest_of(&self, before: Option<&Node>, key: &Key) -> bool {
+        let Some(before) = before else { return false };
+        let is_reported = || self.found.last().is_some_and(|d| d.span == Some(before.span));
+        self.cut_at_comma(before).is_some_and(|whole| whole.ends_with(&*key.text) && key.text.ends_with(')'))
+            && is_reported()
     }
 
     /// Reports a key that the schema does not have; gives the key that was meant, when that can be told.
@@ -136,8 +150,19 @@ impl<'a> Checker<'a> {
             _ if known.is_empty() => diagnostic.label("unknown").help("remove it; nothing can be set here"),
             _ => diagnostic.label("unknown").help(format!("known here: {}", any_of(known))),
         };
-        self.found.push(diagnostic.at(self.source, key.span));
+        let free = meant.filter(|name| node.get(name).is_none()).map(|name| Meant::Key(name.to_owned()));
+        self.found.push(diagnostic.at(self.source, key.span).meant(free));
         meant
+    }
+
+    /// Looks into what stands below a misspelt key. A single value says too little about whether the guess is right.
+    fn as_meant(&mut self, node: &Node, value: &Node, schema: Option<&'a Value>, name: Option<&str>) {
+        if let (Some(schema), Some(name)) = (schema, name)
+            && node.get(name).is_none()
+            && !matches!(value.value, Tree::Scalar(_))
+        {
+            self.check(value, schema);
+        }
     }
 
     fn missing(&mut self, node: &Node, name: &str, property: Option<&'a Value>) {
@@ -154,7 +179,8 @@ impl<'a> Checker<'a> {
             Diagnostic::error("U0103", format!("{place} needs `{name}`"))
                 .at(self.source, node.head)
                 .label(format!("`{name}` is missing"))
-                .help(help),
+                .help(help)
+                .meant(Some(Meant::Entry(name.to_owned(), property.and_then(|p| self.any_text(p))))),
         );
     }
 
@@ -188,6 +214,7 @@ impl<'a> Checker<'a> {
         self.found.push(
             Diagnostic::error("U0107", format!("`{}` must not stand in the file", node.path))
                 .at(self.source, node.span)
+                .meant(Some(Meant::Reference))
                 .label("a secret in plain text")
                 .help(
                     "refer to it: {secret: name/key}, {env: NAME} or {file: path}; and change it, it has been on disk",

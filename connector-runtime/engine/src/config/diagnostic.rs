@@ -1,5 +1,6 @@
 //! Messages about configuration: what is wrong, where, and what to do.
 
+use super::mended::Meant;
 use super::render;
 pub use super::render::Style;
 use super::source_text::{SourceText, Span};
@@ -30,6 +31,8 @@ pub struct Diagnostic {
     pub help: String,
     /// What the snippet is cut from; absent when the file could not be read.
     pub text: Option<Arc<SourceText>>,
+    /// So that what else is wrong nearby can be looked for; never shown.
+    pub(super) meant: Option<Meant>,
 }
 
 impl Diagnostic {
@@ -49,6 +52,7 @@ impl Diagnostic {
             label: None,
             help: String::new(),
             text: None,
+            meant: None,
         }
     }
     /// Where it is, in a file that was read.
@@ -69,6 +73,11 @@ impl Diagnostic {
     }
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
+        self
+    }
+
+    pub(super) fn meant(mut self, meant: Option<Meant>) -> Self {
+        self.meant = meant;
         self
     }
 

@@ -4,12 +4,14 @@
 use super::canonical;
 use super::check::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::pipeline_file::{Commit, PipelineFile, Replaces, schema_to_check};
+use super::mended::{Meant, Mended, ROUNDS_MAX};
+use super::pipeline_file::{Commit, DeliveryAsked, PipelineFile, Replaces, schema_to_check};
 use super::problem::to_diagnostic;
 use super::read::{deserialize, read_file};
 use super::source_text::SourceText;
-use super::yaml::{self, Key, Node};
+use super::yaml::{self, Node};
 use crate::registry::{BoundSink, BoundSource, Registry};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -155,13 +157,19 @@ fn load_source(source: &Arc<SourceText>, registry: &Registry, schema: &Value) ->
     let parsed = yaml::parse(source);
     let mut found = Diagnostics::from(parsed.found);
     let Some(root) = parsed.node else { return Loaded { spec: None, found } };
-    found.extend(check(source, &root, schema));
+    // what could not be read is not missing
+    let is_unread = |d: &Diagnostic| {
+        let is_about = |key: &String| matches!(&d.meant, Some(Meant::Entry(name, _)) if name == key);
+        d.code == "U0103" && d.span == Some(root.head) && parsed.unread.iter().any(is_about)
+    };
+    found.extend(check(source, &root, schema).into_iter().filter(|d| !is_unread(d)));
     let mut loader = Loader { source, registry, root: &root, found };
     let spec = loader.load();
     Loaded { spec: spec.filter(|_| !loader.found.has_errors()), found: loader.found }
 }
 
-/// One file after the check against its schema. Parts in which the check found something are not looked into again.
+/// One file after the check against its schema. Parts in which the check found something are looked into as far as the rest of
+/// them goes; see [`Mended`].
 struct Loader<'a> {
     source: &'a Arc<SourceText>,
     registry: &'a Registry,
@@ -183,21 +191,28 @@ impl Loader<'_> {
             }
         };
         let name_place = self.root.get("pipeline").map_or(self.root.head, |node| node.span);
-        if let Some(file) = &file {
-            self.check_name(&file.pipeline.0, name_place);
+        let name = self.root.get("pipeline").and_then(Node::as_text).and_then(|name| PipelineName::parse(name).ok());
+        if let Some(name) = &name {
+            self.check_name(name, name_place);
         }
         let source = self.source_part();
         let steps = self.steps();
         let streams = match (&source, &steps) {
-            (Some(source), Some(steps)) => self.after_steps(source.streams(), steps),
+            (Some((source, mended)), Some(steps)) if mended.has_all_entries => {
+                self.after_steps(source.streams(), steps)
+            }
             _ => Vec::new(),
         };
         let sink = self.sink_part(&streams);
-        if let (Some(file), Some(sink)) = (&file, &sink) {
-            self.check_delivery(file, &**sink);
+        let mut policy = None;
+        if let Some((sink, mended)) = &sink
+            && mended.is_as_written()
+        {
+            self.check_delivery(&**sink);
+            let commit = self.clean_key::<Commit>("commit");
+            policy = Some(self.policy(commit.as_ref(), &**sink));
         }
-        let (file, source, steps, sink) = (file?, source?, steps?, sink?);
-        let policy = self.policy(file.commit.as_ref(), &*sink);
+        let (file, (source, _), steps, (sink, _), policy) = (file?, source?, steps?, sink?, policy?);
         let quarantine = file.on_error.and_then(|o| o.quarantine).unwrap_or_default();
         let stop_after = quarantine.stop_after.unwrap_or_default();
         let path = self.source.path();
@@ -237,18 +252,21 @@ impl Loader<'_> {
         }
     }
 
-    fn source_part(&mut self) -> Option<Arc<dyn BoundSource>> {
-        let (key, node) = self.clean_part(self.root.get("source")?)?;
-        let bound = self.registry.source_factory(&key.text)?.bind(self.source, node);
-        let bound = self.kept(bound)?;
-        self.report(bound.validate(), node).then_some(bound)
+    fn source_part(&mut self) -> Option<(Arc<dyn BoundSource>, Mended)> {
+        let (text, registry) = (self.source, self.registry);
+        let (bound, mended) = self.part(self.root.get("source")?, |connector, node| {
+            Some(registry.source_factory(connector)?.bind(text, node))
+        })?;
+        self.report(bound.validate(), &mended);
+        Some((bound, mended))
     }
 
-    fn sink_part(&mut self, streams: &[(StreamName, Arc<StreamSchema>)]) -> Option<Arc<dyn BoundSink>> {
-        let (key, node) = self.clean_part(self.root.get("sink")?)?;
-        let bound = self.registry.sink_factory(&key.text)?.bind(self.source, node);
-        let bound = self.kept(bound)?;
-        self.report(bound.validate(streams), node).then_some(bound)
+    fn sink_part(&mut self, streams: &[(StreamName, Arc<StreamSchema>)]) -> Option<(Arc<dyn BoundSink>, Mended)> {
+        let (text, registry) = (self.source, self.registry);
+        let (bound, mended) = self
+            .part(self.root.get("sink")?, |connector, node| Some(registry.sink_factory(connector)?.bind(text, node)))?;
+        self.report(bound.validate(streams), &mended);
+        Some((bound, mended))
     }
 
     fn steps(&mut self) -> Option<Vec<Arc<dyn Step>>> {
@@ -258,37 +276,59 @@ impl Loader<'_> {
     }
 
     fn step(&mut self, item: &Node) -> Option<Arc<dyn Step>> {
-        let (key, node) = self.clean_part(item)?;
-        let bound = self.registry.step_factory(&key.text)?.bind(self.source, node);
-        self.kept(bound)
+        let (text, registry) = (self.source, self.registry);
+        let (bound, mended) = self.part(item, |step, node| Some(registry.step_factory(step)?.bind(text, node)))?;
+        mended.is_as_written().then_some(bound)
     }
 
-    /// The connector or step in a part, unless something in it is wrong already.
-    fn clean_part<'n>(&self, part: &'n Node) -> Option<(&'n Key, &'n Node)> {
-        let range = part.span.range();
-        let is_wrong =
-            |d: &Diagnostic| d.severity == Severity::Error && d.span.is_some_and(|s| range.contains(&s.offset));
-        if self.found.iter().any(is_wrong) {
+    /// The connector or step in a part. Where something in it is wrong already, the rest of it; `None` when nothing is left that
+    /// could be read.
+    fn part<T>(
+        &mut self,
+        part: &Node,
+        bind: impl Fn(&str, &Node) -> Option<Result<T, Diagnostics>>,
+    ) -> Option<(T, Mended)> {
+        let is_choice =
+            |d: &&Diagnostic| matches!(d.code, "U0102" | "U0106") && part.keys().any(|k| Some(k.span) == d.span);
+        let mut chosen = Mended::of(part);
+        if !chosen.without(self.found.iter().filter(is_choice)) {
             return None;
         }
-        part.only_entry()
-    }
-
-    fn kept<T>(&mut self, result: Result<T, Diagnostics>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(more) => {
-                self.found.extend(more);
-                None
+        let (key, content) = chosen.node.only_entry()?;
+        let (connector, range) = (key.text.clone(), content.span.range());
+        let mut mended = Mended::of(content);
+        let is_here = |d: &&Diagnostic| d.span.is_some_and(|s| range.contains(&s.offset) || s == content.head);
+        if !mended.without(self.found.iter().filter(|d| is_here(d) && !is_choice(d))) {
+            return None;
+        }
+        for _ in 0..ROUNDS_MAX {
+            let wrong = match bind(&connector, &mended.node)? {
+                Ok(bound) => return Some((bound, mended)),
+                Err(wrong) => wrong,
+            };
+            // the check found all that it can find before; what it finds now comes of what was left out
+            let new = wrong.iter().filter(|d| d.code == "U0113" && mended.can_tell_at(d));
+            self.found.extend(new.cloned());
+            if !mended.without(wrong.iter()) {
+                return None;
             }
         }
+        None
     }
 
-    /// False when an error is among the problems.
-    fn report(&mut self, problems: Vec<Problem>, node: &Node) -> bool {
-        let is_good = !problems.iter().any(|p| p.severity == Severity::Error);
-        self.found.extend(problems.iter().map(|p| to_diagnostic(p, self.source, node)));
-        is_good
+    /// A key at the top of the file, if it is there and nothing in it is wrong.
+    fn clean_key<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let (key, node) = self.root.entry(key)?;
+        let range = key.span.offset..node.span.range().end.max(key.span.range().end);
+        let is_wrong =
+            |d: &Diagnostic| d.severity == Severity::Error && d.span.is_some_and(|s| range.contains(&s.offset));
+        if self.found.iter().any(is_wrong) { None } else { deserialize(self.source, node).ok() }
+    }
+
+    /// Reports the problems of a part, but those that are about what was guessed.
+    fn report(&mut self, problems: Vec<Problem>, part: &Mended) {
+        let told = problems.iter().filter(|p| part.can_tell(p));
+        self.found.extend(told.map(|p| to_diagnostic(p, self.source, &part.node)));
     }
 
     /// The streams as the sink will see them; a step that does not fit is reported, and then nothing is known.
@@ -320,8 +360,12 @@ impl Loader<'_> {
         if is_known { after } else { Vec::new() }
     }
 
-    fn check_delivery(&mut self, file: &PipelineFile, sink: &dyn BoundSink) {
-        let asked: Delivery = file.delivery.into();
+    fn check_delivery(&mut self, sink: &dyn BoundSink) {
+        let asked = match self.root.get("delivery") {
+            Some(_) => self.clean_key::<DeliveryAsked>("delivery"),
+            None => Some(DeliveryAsked::default()),
+        };
+        let Some(asked) = asked.map(Delivery::from) else { return };
         if asked == Delivery::ExactlyOnce && sink.delivery() == Delivery::AtLeastOnce {
             let place = ["delivery", "sink"]
                 .into_iter()

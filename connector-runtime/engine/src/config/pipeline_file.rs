@@ -39,8 +39,8 @@ pub(crate) struct PipelineFile {
     #[serde(rename = "sink")]
     _sink: Part,
     /// When rows become visible at the sink; whichever comes first. Default: as the sink wants it.
-    #[serde(default)]
-    pub commit: Option<Commit>,
+    #[serde(default, rename = "commit")]
+    _commit: Option<Commit>,
     /// What happens to rows that cannot be taken. Default: each goes to quarantine, and none is too many.
     #[serde(default)]
     pub on_error: Option<OnErrorPart>,

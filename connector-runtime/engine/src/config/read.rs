@@ -2,6 +2,8 @@
 
 use super::check::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::mended::{Mended, ROUNDS_MAX};
+use super::problem::to_diagnostic;
 use super::scalar::Meaning;
 use super::source_text::{SourceText, Span};
 use super::yaml::{self, BYTES_MAX, Key, Node, Value};
@@ -14,6 +16,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use unbatch_api::Problem;
 
 /// Reads a file of one YAML document.
 pub fn parse_file(path: &Path) -> Result<(Arc<SourceText>, Node), Diagnostics> {
@@ -23,6 +26,37 @@ pub fn parse_file(path: &Path) -> Result<(Arc<SourceText>, Node), Diagnostics> {
         Some(node) if parsed.found.is_empty() => Ok((source, node)),
         _ => Err(parsed.found.into()),
     }
+}
+
+/// A value of `T` from a file of one YAML document, with its tree; or everything that is wrong with the file, what `problems`
+/// says of the value included.
+pub fn read_document<T: DeserializeOwned + JsonSchema>(
+    path: &Path,
+    problems: impl Fn(&T) -> Vec<Problem>,
+) -> Result<(T, Node), Diagnostics> {
+    let source = read_file(path)?;
+    let parsed = yaml::parse(&source);
+    let mut found = Diagnostics::from(parsed.found);
+    let Some(root) = parsed.node else { return Err(found) };
+    found.extend(check(&source, &root, generator().into_root_schema_for::<T>().as_value()));
+    let mut mended = Mended::of(&root);
+    let mut is_left = mended.without(found.iter());
+    for _ in 0..ROUNDS_MAX {
+        match deserialize::<T>(&source, &mended.node) {
+            _ if !is_left => break,
+            Ok(value) => {
+                let told = problems(&value).into_iter().filter(|problem| mended.can_tell(problem));
+                found.extend(told.map(|problem| to_diagnostic(&problem, &source, &mended.node)));
+                return if found.has_errors() { Err(found) } else { Ok((value, root)) };
+            }
+            Err(leftover) => {
+                let is_new = mended.can_tell_at(&leftover);
+                is_left = mended.without([&*leftover]);
+                found.extend(is_new.then_some(*leftover));
+            }
+        }
+    }
+    Err(found)
 }
 
 /// A value of `T` from a node, or everything that is wrong with it.

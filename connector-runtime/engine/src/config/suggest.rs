@@ -5,7 +5,7 @@ const LISTED_MAX: usize = 12;
 
 /// The nearest of `known`, when it is near enough to be worth saying: one wrong letter in three, a swap counts once. Case,
 /// dashes and dots do not count.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '.', ' '], "_");
     let word = plain(word);
     let most = (word.chars().count() / 3).max(1);

@@ -6,6 +6,7 @@ use super::diagnostic::{Diagnostic, FOUND_MAX};
 pub use super::scalar::Scalar;
 use super::source_text::{BYTE_ORDER_MARK, SourceText, Span};
 use super::yaml_advice;
+use super::yaml_blocks::{Block, blocks, only};
 use saphyr_parser::{BufferedInput, Event, Marker, Parser, ScalarStyle, ScanError};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,6 +18,8 @@ pub const BYTES_MAX: usize = 1 << 20;
 pub const NODES_MAX: usize = 50_000;
 /// Most bytes of text and paths in a tree, copies by alias included.
 const TEXT_BYTES_MAX: usize = 16 * BYTES_MAX;
+/// A broken text with more keys at the top is not read in pieces.
+const BLOCKS_MAX: usize = 100;
 /// Deepest nesting.
 pub const DEPTH_MAX: usize = 64;
 
@@ -55,6 +58,11 @@ impl Node {
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, node)| node)
     }
+    /// Of a mapping.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let entries = if let Value::Mapping(entries) = &self.value { entries.as_slice() } else { &[] };
+        entries.iter().map(|(key, _)| key)
+    }
     /// The only entry of a mapping with one entry, as `source:` and steps have.
     pub fn only_entry(&self) -> Option<(&Key, &Node)> {
         match &self.value {
@@ -81,24 +89,65 @@ impl Node {
 pub(crate) struct Parsed {
     pub node: Option<Node>,
     pub found: Vec<Diagnostic>,
+    /// Keys at the top that the text has and the tree has not, since what stands below them could not be read.
+    pub unread: Vec<String>,
 }
 
 /// Reads one document. Secrets that the tree shows are concealed in `source`.
 pub(crate) fn parse(source: &Arc<SourceText>) -> Parsed {
     let mut builder = Builder::new(source);
-    let node = match builder.build() {
-        Ok(node) => Some(node),
+    let (node, unread) = match builder.build(source.text()) {
+        Ok(node) => (Some(node), Vec::new()),
         Err(fatal) => {
-            builder.found.push(*fatal);
-            None
+            conceal::in_broken_text(source.text()).into_iter().for_each(|range| source.conceal(range));
+            let (rest, found, unread) = rest(source, &fatal);
+            builder.found.extend(found);
+            (rest.or_else(|| builder.root.take()), unread)
         }
     };
-    let secrets = match &node {
-        Some(node) => conceal::in_tree(source.text(), node, &builder.dropped),
-        None => conceal::in_broken_text(source.text()),
+    let secrets = node.as_ref().map(|node| conceal::in_tree(source.text(), node, &builder.dropped));
+    secrets.into_iter().flatten().for_each(|range| source.conceal(range));
+    Parsed { node, found: builder.found, unread }
+}
+
+/// What can be read of a broken text, the errors in the rest, and the keys of that.
+fn rest(source: &Arc<SourceText>, fatal: &Fatal) -> (Option<Node>, Vec<Diagnostic>, Vec<String>) {
+    let whole = || (None, vec![(**fatal).clone()], Vec::new());
+    let text = source.text();
+    let all = blocks(text);
+    // copies need what another block defines
+    let has_anchors = text.contains(['&', '*']) && all.iter().any(|b| text[b.range.clone()].contains(": &"));
+    if all.len() < 2 || all.len() > BLOCKS_MAX || has_anchors {
+        return whole();
+    }
+    let alone = |block: &Block| Builder::new(source).build(&only(text, [block])).err();
+    let broken: Vec<Option<Fatal>> = all.iter().map(alone).collect();
+    let good = all.iter().zip(&broken).filter(|(_, error)| error.is_none()).map(|(block, _)| block);
+    let mut builder = Builder::new(source);
+    let Ok(node) = builder.build(&only(text, good)) else { return whole() };
+    let bad = || all.iter().zip(&broken).filter_map(|(block, error)| Some((block, error.as_ref()?)));
+    if bad().next().is_none() {
+        return whole();
+    }
+    // the first is what the parser stumbled over; it says best what it is where it noticed that in the same block
+    let noticed = fatal.span.map_or(0, |span| span.offset);
+    let error = |(i, (block, own)): (usize, (&Block, &Fatal))| match i == 0 && block.range.contains(&noticed) {
+        true => (**fatal).clone(),
+        false => within(source, block, own),
     };
-    secrets.into_iter().for_each(|range| source.conceal(range));
-    Parsed { node, found: builder.found }
+    let mut found: Vec<Diagnostic> = bad().enumerate().map(error).collect();
+    found.append(&mut builder.found);
+    (Some(node), found, bad().map(|(block, _)| block.key.clone()).collect())
+}
+
+/// What is noticed behind the end of a block is shown at its last character: the next block is not to blame.
+fn within(source: &Arc<SourceText>, block: &Block, error: &Fatal) -> Diagnostic {
+    let text = source.text()[block.range.clone()].trim_end();
+    let last = text.char_indices().next_back().map_or(0, |(at, _)| at);
+    let (last, end) = (block.range.start + last, block.range.start + text.len());
+    let mut error = (**error).clone();
+    error.span = error.span.map(|span| if span.offset < end { span } else { source.span(last..end) });
+    error
 }
 
 type Fatal = Box<Diagnostic>;
@@ -147,11 +196,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn build(&mut self) -> Result<Node, Fatal> {
-        let source = self.source;
-        let text = source.text().trim_start_matches(BYTE_ORDER_MARK);
-        let skipped = source.text().len() - text.len();
-        if source.text().len() > BYTES_MAX {
+    /// `whole` is the source's text, or a part of it with all its bytes where they stood.
+    fn build(&mut self, whole: &str) -> Result<Node, Fatal> {
+        let text = whole.trim_start_matches(BYTE_ORDER_MARK);
+        let skipped = whole.len() - text.len();
+        if whole.len() > BYTES_MAX {
             return Err(self.fatal(0..0, format!("the file is larger than {BYTES_MAX} bytes"), "split it"));
         }
         if let Some((at, c)) = text.char_indices().find(|(_, c)| !is_printable(*c)) {
@@ -159,7 +208,7 @@ impl<'a> Builder<'a> {
             let message = format!("the character U+{:04X} is not allowed in YAML", u32::from(c));
             return Err(self.fatal(at, message, "remove it, or write it as an escape in double quotes"));
         }
-        self.offsets = text.char_indices().map(|(i, _)| skipped + i).chain([source.text().len()]).collect();
+        self.offsets = text.char_indices().map(|(i, _)| skipped + i).chain([whole.len()]).collect();
         let mut parser = Parser::new(BufferedInput::new(text.chars()));
         let mut documents = 0;
         while let Some(next) = parser.next_event() {
@@ -415,7 +464,7 @@ fn weight(node: &Node) -> (usize, usize) {
 }
 
 /// Gives a copied tree the paths of the place that it was copied to.
-fn rename(node: &mut Node, path: Arc<str>) {
+pub(super) fn rename(node: &mut Node, path: Arc<str>) {
     match &mut node.value {
         Value::Scalar(_) => {}
         Value::Sequence(items) => {

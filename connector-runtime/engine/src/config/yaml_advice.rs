@@ -26,7 +26,7 @@ pub(crate) fn about(text: &str, offset: usize, info: &str) -> Advice {
         let help = "`*` begins an alias: put the value in quotes, like \"*.csv\"";
         return make("there is no anchor of this name", word_at(text, offset), help);
     }
-    if info.contains("unexpected end of stream") {
+    if info.contains("unexpected end of stream") || info.contains("indentation in quoted scalar") {
         return make(
             "a quote is opened and never closed",
             word_at(text, offset),

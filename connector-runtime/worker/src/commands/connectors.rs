@@ -5,6 +5,7 @@ use crate::answer::Answer;
 use crate::arguments::Connectors;
 use crate::failure::Outcome;
 use crate::tables::{Align, table};
+use crate::terminal::Output;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -40,7 +41,7 @@ pub(crate) fn connectors(args: &Connectors, cx: &Context) -> Outcome<Answer> {
         text.push_str(&described(connector));
     }
     let list: Vec<Value> = mine.iter().map(|c| json!({"role": c.role, "name": c.name, "schema": c.schema})).collect();
-    Ok(Answer::new(text, json!({"connectors": list})))
+    Ok(Answer::new(cx.terminal.fit(Output::Result, &text), json!({"connectors": list})))
 }
 
 struct BuiltIn {

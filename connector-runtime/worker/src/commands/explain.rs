@@ -6,6 +6,7 @@ use crate::arguments::Explain;
 use crate::codes;
 use crate::failure::Outcome;
 use crate::tables::{Align, table};
+use crate::terminal::Output;
 use serde_json::{Value, json};
 use unbatch_api::Error;
 use unbatch_api::error::CodeEntry;
@@ -30,7 +31,7 @@ pub(crate) fn explain(args: &Explain, cx: &Context) -> Outcome<Answer> {
         .iter()
         .map(|(code, title, meaning, help)| format!("{code}: {title}\n\n{meaning}\n\nhelp: {help}\n"))
         .collect();
-    Ok(Answer::new(texts.join("\n"), result(&found)))
+    Ok(Answer::new(cx.terminal.fit(Output::Result, &texts.join("\n")), result(&found)))
 }
 
 fn result(entries: &[CodeEntry]) -> Value {

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 mod connectors;
 mod explain;
+mod follow;
 mod init;
 mod offsets;
 mod preview;

@@ -1,37 +1,42 @@
 //! `unbatch quarantine list` and `unbatch quarantine show`: the rows that were refused. Only `show` prints their content.
 
+mod content;
+pub(super) mod table;
+
 use super::Context;
 use crate::answer::Answer;
 use crate::arguments::{Pipeline, Quarantine};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::pipeline_files::find_one;
-use crate::tables::{Align, table};
-use crate::terminal::{Output, Style, Terminal};
+use crate::terminal::{Glyph, Output, Style, Terminal};
 use chrono::SecondsFormat::Millis;
+use content::content;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use table::{Line, entries_table, plain, wrapped};
 use unbatch_api::figures::{bytes, grouped};
-use unbatch_api::quarantine::QuarantineFilter;
+use unbatch_api::quarantine::{QuarantineFilter, UnreadableEntry};
 use unbatch_api::{Error, QuarantineEntry, RawRow, Result, RowOrigin, SplitId};
 use unbatch_engine::run::check_context;
 
 /// Entries that are asked for at once.
 const PAGE: usize = 500;
-/// Characters of an id that a table shows; commands take any beginning.
-pub(super) const ID_SHOWN: usize = 8;
+/// Places that are told by name where there may be many.
+const PLACES_SHOWN: usize = 5;
 
 pub(crate) fn quarantine(command: &Quarantine, cx: &Context) -> Outcome<Answer> {
     match command {
-        Quarantine::List { pipeline, code, limit, exit_code } => {
-            let filter = QuarantineFilter { code: code.clone(), ids: None, with_replayed: false };
+        Quarantine::List { pipeline, code, limit, all, exit_code } => {
+            let filter = QuarantineFilter { code: code.clone(), ids: None, with_replayed: *all };
             let found = entries(pipeline, &filter, *limit, cx)?;
             let text = list_text(&found, &cx.terminal);
             let result = json!({"pipeline": pipeline.name, "entries": listed(&found.entries), "codes": counts(&found.entries),
-                                "more": found.is_more});
-            let answer = Answer::new(text, result);
+                                "unreadable": found.unreadable, "more": found.is_more});
+            let answer = unreadable_told(Answer::new(text, result), &found.unreadable);
             let is_found = *exit_code && !found.entries.is_empty();
-            Ok(if is_found { answer.exit(Exit::Found) } else { answer })
+            // that something could not be read weighs more
+            Ok(if is_found && answer.code() == Exit::Good { answer.exit(Exit::Found) } else { answer })
         }
         Quarantine::Show { pipeline, ids, more_ids, code, limit } => {
             let ids = [&ids[..], more_ids].concat();
@@ -39,13 +44,15 @@ pub(crate) fn quarantine(command: &Quarantine, cx: &Context) -> Outcome<Answer> 
             // who names an entry means it, whether its row went through or not
             let filter = QuarantineFilter { code: code.clone(), ids: asked, with_replayed: !ids.is_empty() };
             let found = entries(pipeline, &filter, *limit, cx)?;
-            if !found.is_more {
+            if !found.is_more && found.unreadable.is_empty() {
                 all_known(&ids, &found.entries)?;
             }
             let text: String = found.entries.iter().map(|e| shown(e, &cx.terminal)).collect();
             let text = if text.is_empty() { "no such rows in quarantine\n".to_owned() } else { text };
             let entries: Vec<Value> = found.entries.iter().map(QuarantineEntry::to_json).collect();
-            Ok(Answer::new(text, json!({"pipeline": pipeline.name, "entries": entries, "more": found.is_more})))
+            let result = json!({"pipeline": pipeline.name, "entries": entries, "unreadable": found.unreadable,
+                                "more": found.is_more});
+            Ok(unreadable_told(Answer::new(text, result), &found.unreadable))
         }
         Quarantine::Replay(args) => super::replay::replay(args, cx),
     }
@@ -62,8 +69,32 @@ pub(super) fn all_known(ids: &[String], entries: &[QuarantineEntry]) -> Result<(
     }
 }
 
+/// Some of what stands in the quarantine is no entry: the others are shown, and the command says that it failed.
+pub(super) fn unreadable_told(answer: Answer, unreadable: &[UnreadableEntry]) -> Answer {
+    let Some(first) = unreadable.first() else { return answer };
+    answer.failed(Failure::Error(unreadable_error(first, unreadable)))
+}
+
+pub(super) fn unreadable_error(first: &UnreadableEntry, unreadable: &[UnreadableEntry]) -> Error {
+    let mut places: Vec<&str> = unreadable.iter().take(PLACES_SHOWN).map(|one| one.place.as_str()).collect();
+    if unreadable.len() > PLACES_SHOWN {
+        places.push("…");
+    }
+    Error::lost("reading all of the quarantine failed, some of it is no entry")
+        .code(first.code)
+        .with("places", places.join(", "))
+        .with("count", unreadable.len())
+        .with("first", &first.reason)
+        .help(format!(
+            "look at what stands there and who wrote it (`unbatch explain {}`); all others were read",
+            first.code
+        ))
+}
+
+#[derive(Default)]
 struct Found {
     entries: Vec<QuarantineEntry>,
+    unreadable: Vec<UnreadableEntry>,
     /// There are more than were asked for.
     is_more: bool,
 }
@@ -75,12 +106,13 @@ fn entries(pipeline: &Pipeline, filter: &QuarantineFilter, limit: usize, cx: &Co
     let place = check_context(&spec, &scene, SplitId::new(spec.name.clone(), 0));
     super::async_runtime()?.block_on(async {
         let mut reader = spec.sink.quarantine(place).await?;
-        let mut found = Found { entries: Vec::new(), is_more: false };
+        let mut found = Found::default();
         let mut after: Option<String> = None;
         loop {
             let wanted = (limit - found.entries.len()).min(PAGE);
             let page = reader.list(filter, after.as_deref(), wanted).await?;
             found.entries.extend(page.entries);
+            found.unreadable.extend(page.unreadable);
             match page.next {
                 None => return Ok(found),
                 Some(_) if found.entries.len() >= limit => {
@@ -95,14 +127,6 @@ fn entries(pipeline: &Pipeline, filter: &QuarantineFilter, limit: usize, cx: &Co
     })
 }
 
-const COLUMNS: [(&str, Align); 5] = [
-    ("id", Align::Left),
-    ("reason", Align::Left),
-    ("where", Align::Left),
-    ("by", Align::Left),
-    ("what was expected", Align::Left),
-];
-
 fn list_text(found: &Found, terminal: &Terminal) -> String {
     if found.entries.is_empty() {
         return "nothing in quarantine\n".to_owned();
@@ -110,20 +134,48 @@ fn list_text(found: &Found, terminal: &Terminal) -> String {
     // together what was refused for the same reason, oldest first
     let mut entries: Vec<&QuarantineEntry> = found.entries.iter().collect();
     entries.sort_by(|a, b| a.code.cmp(&b.code));
-    let rows = entries.iter().map(|e| {
-        let id: String = e.id.chars().take(ID_SHOWN).collect();
-        vec![id, e.code.clone(), e.origin.to_string(), stage(e), e.message.clone()]
-    });
-    let mut text = table(&COLUMNS, rows, terminal);
+    let line = |e: &&QuarantineEntry| {
+        let (place, by) = (e.origin.to_string(), Some(stage(e)));
+        Line { id: e.id.clone(), code: e.code.clone(), place, by, expected: expected(e) }
+    };
+    let lines: Vec<Line> = entries.iter().map(line).collect();
+    let mut text = entries_table(&lines, "what was expected", terminal);
     let counts = counts(&found.entries);
     if counts.len() > 1 {
-        let counts: Vec<String> = counts.iter().map(|(code, count)| format!("{code} {}", grouped(*count))).collect();
-        text.push_str(&format!("{}; `unbatch explain CODE` says more\n", counts.join(", ")));
+        let last = counts.len() - 1;
+        let count = |(i, (code, count)): (usize, (&&str, &u64))| {
+            format!("{code} {}{}", grouped(*count), if i == last { ";" } else { "," })
+        };
+        let mut words: Vec<String> = counts.iter().enumerate().map(count).collect();
+        words.push("`unbatch explain CODE` says more".to_owned());
+        text.push_str(&wrapped(&words, terminal));
+    }
+    if entries.iter().any(|e| is_cut(e)) {
+        let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+        let told = [
+            "[cut]: only the beginning of the row was kept,",
+            "so `replay` cannot take it.",
+            "Correct it where",
+            "it came from",
+            "and deliver that again",
+        ];
+        text.push_str(&format!("{glyph} {}", wrapped(&told.map(str::to_owned), terminal)));
     }
     if found.is_more {
         text.push_str("and more; raise --limit\n");
     }
     text
+}
+
+fn is_cut(entry: &QuarantineEntry) -> bool {
+    matches!(entry.raw, RawRow::Cut { .. })
+}
+
+/// What was expected, behind what cannot be seen otherwise in a table.
+fn expected(entry: &QuarantineEntry) -> String {
+    let cut = if is_cut(entry) { "[cut] " } else { "" };
+    let done = if entry.replayed.is_some() { "[replayed] " } else { "" };
+    format!("{cut}{done}{}", entry.message)
 }
 
 /// Entries by their reason.
@@ -145,7 +197,7 @@ fn listed(entries: &[QuarantineEntry]) -> Vec<Value> {
     let one = |e: &QuarantineEntry| {
         json!({"id": e.id, "code": e.code, "message": e.message, "stage": e.stage, "stream": e.stream,
                "origin": e.origin, "place": e.origin.to_string(), "revision": e.revision,
-               "refused_at": e.refused_at.map(utc)})
+               "refused_at": e.refused_at.map(utc), "replayed": e.replayed, "cut": is_cut(e)})
     };
     entries.iter().map(one).collect()
 }
@@ -159,18 +211,24 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
     let replayed = entry.replayed.map(|by| format!("; replayed under revision {by}")).unwrap_or_default();
     let when = entry.refused_at.map(|ms| format!(" at {}", utc(ms))).unwrap_or_default();
     let raw = match &entry.raw {
-        RawRow::Bytes(bytes) => visible(bytes),
+        RawRow::Bytes(bytes) => content(bytes),
         RawRow::Cut { head, length, sha256 } => {
-            format!("{}\n  … cut: {} in all, SHA-256 {sha256}", visible(head), bytes(*length))
+            let (kept, length) = (bytes(head.len() as u64), bytes(*length));
+            format!(
+                "{}\n  … cut: {kept} of {length} were kept; SHA-256 of all {sha256}\n  `replay` cannot take it: correct it in {}\n  \
+                 and deliver that again",
+                content(head),
+                plain(&entry.origin.to_string())
+            )
         }
-        RawRow::Row(row) => row.to_string(),
+        RawRow::Row(row) => content(row.to_string().as_bytes()),
     };
     format!(
         "{} {} at {}{byte}\n  {}\n  refused by the {}{when}, revision {}, stream {}{replayed}\n  {raw}\n\n",
         bold(&entry.id),
         bold(&entry.code),
-        entry.origin,
-        entry.message,
+        plain(&entry.origin.to_string()),
+        plain(&entry.message),
         stage(entry),
         entry.revision,
         entry.stream,
@@ -179,14 +237,6 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
 
 fn stage(entry: &QuarantineEntry) -> String {
     json!(entry.stage).as_str().unwrap_or_default().to_owned()
-}
-
-/// As text, its lines set in, with what would steer the terminal escaped.
-fn visible(bytes: &[u8]) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<String> = text.lines().map(|line| line.chars().map(escape).collect()).collect();
-    lines.join("\n  ")
 }
 
 #[cfg(test)]
@@ -209,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_list_shows_reason_and_place_and_never_the_content() {
-        let found = Found { entries: vec![entry()], is_more: true };
+        let found = Found { entries: vec![entry()], is_more: true, ..Found::default() };
         let text = list_text(&found, &Terminal::detect(true));
         for part in ["bad_int32", "stock_BER.csv:117", "column `counted`", "source", "raise --limit"] {
             assert!(text.contains(part), "{part} in {text}");
@@ -220,7 +270,7 @@ mod tests {
     #[test]
     fn rows_refused_for_the_same_reason_stand_together_and_are_counted() {
         let other = QuarantineEntry { code: "a_code".into(), ..entry() };
-        let found = Found { entries: vec![entry(), other, entry()], is_more: false };
+        let found = Found { entries: vec![entry(), other, entry()], ..Found::default() };
         let text = list_text(&found, &Terminal::detect(true));
         assert!(text.contains("a_code 1, bad_int32 2;"), "{text}");
         let first = text.lines().nth(1).unwrap();
@@ -231,6 +281,5 @@ mod tests {
     fn show_has_the_raw_row_and_nothing_of_it_steers_the_terminal() {
         let text = shown(&entry(), &Terminal::detect(true));
         assert!(text.contains("\n  BER-1;BER;NL-7;12O\n") && text.contains("byte 4040"), "{text}");
-        assert_eq!(visible(b"a\x1b[2Jb\r\nc\n"), "a\\u{1b}[2Jb\n  c");
     }
 }

@@ -1,14 +1,14 @@
 //! `unbatch quarantine replay`: refused rows are read again and go through, each once however often it is asked for.
 
 use super::Context;
-use super::quarantine::{ID_SHOWN, all_known};
+use super::quarantine::table::{Line, entries_table, plain, short};
+use super::quarantine::{all_known, unreadable_error, unreadable_told};
 use crate::answer::Answer;
 use crate::arguments::Replay;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::pipeline_files::find_one;
 use crate::run::signals::Signals;
-use crate::tables::{Align, table};
 use crate::terminal::{Glyph, Output, Style, Terminal};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -19,11 +19,12 @@ use unbatch_api::{Batch, Error, Result, SplitId};
 use unbatch_engine::Scene;
 use unbatch_engine::cells::cells_of;
 use unbatch_engine::config::PipelineSpec;
-use unbatch_engine::replay::{self as engine, Choice, Rehearsed, Replayed, StillWrong, Verdict};
+use unbatch_engine::replay::{self as engine, Choice, PassedOver, Rehearsal, Rehearsed, Replayed, StillWrong, Verdict};
 use unbatch_engine::run::check_context;
 
 /// The row may have come again, and would be doubled.
-const OUTDATED: &str = "refused before the positions were reset or moved: only --ids replays it";
+const OUTDATED: &str =
+    "refused before the positions were reset or moved, so its row may have come again: only --ids replays it";
 /// Rows in the place of newer ones that are named.
 const OVERTAKING_SHOWN: usize = 5;
 
@@ -35,10 +36,11 @@ pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
     let runtime = super::async_runtime()?;
     runtime.block_on(ids_are_known(&spec, &scene, &args.ids))?;
     if args.dry_run {
-        let seen = runtime.block_on(engine::rehearse(&spec, &scene, &choice, args.limit))?;
+        let Rehearsal { seen, unreadable } = runtime.block_on(engine::rehearse(&spec, &scene, &choice, args.limit))?;
         let rows: Vec<Value> = seen.iter().map(rehearsed_json).collect();
         let text = rehearsed_text(&seen, args.limit, &cx.terminal);
-        return Ok(Answer::new(text, json!({"pipeline": spec.name, "dry_run": true, "entries": rows})));
+        let result = json!({"pipeline": spec.name, "dry_run": true, "entries": rows, "unreadable": unreadable});
+        return Ok(unreadable_told(Answer::new(text, result), &unreadable));
     }
     let (replayed, error) = runtime.block_on(until_told_to_stop(&spec, &scene, choice, &cx.terminal))?;
     // who was refused altogether is not told that there was nothing
@@ -50,6 +52,7 @@ pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
         None if waits(&replayed, args.keep_newer) => answer.exit(Exit::Found),
         None => answer,
     })
+    .map(|answer| unreadable_told(answer, &replayed.unreadable))
 }
 
 /// An id that is none would look like a row that is done with.
@@ -62,7 +65,11 @@ async fn ids_are_known(spec: &PipelineSpec, scene: &Scene, ids: &[String]) -> Re
     for id in ids {
         let filter =
             QuarantineFilter { ids: Some(vec![id.clone()]), with_replayed: true, ..QuarantineFilter::default() };
-        all_known(std::slice::from_ref(id), &reader.list(&filter, None, 1).await?.entries)?;
+        let page = reader.list(&filter, None, 1).await?;
+        if let (true, Some(first)) = (page.entries.is_empty(), page.unreadable.first()) {
+            return Err(unreadable_error(first, &page.unreadable));
+        }
+        all_known(std::slice::from_ref(id), &page.entries)?;
     }
     Ok(())
 }
@@ -116,9 +123,6 @@ async fn until_told_to_stop(
     }
 }
 
-const COLUMNS: [(&str, Align); 4] =
-    [("id", Align::Left), ("reason", Align::Left), ("where", Align::Left), ("what was expected", Align::Left)];
-
 /// Whether entries that were chosen are not done with.
 fn waits(replayed: &Replayed, keep_newer: bool) -> bool {
     replayed.still_wrong + replayed.refused + replayed.outdated > 0 || (keep_newer && !replayed.overtaking.is_empty())
@@ -131,11 +135,12 @@ fn replayed_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> 
     }
     let mut text = String::new();
     if !replayed.told.is_empty() {
-        text = table(&COLUMNS, replayed.told.iter().map(wrong_cells), terminal);
+        text = entries_table(&replayed.told.iter().map(wrong_line).collect::<Vec<_>>(), "what was expected", terminal);
         if replayed.still_wrong > replayed.told.len() as u64 {
             text.push_str("and more\n");
         }
     }
+    text.push_str(&passed_over_text(replayed, terminal));
     if !replayed.overtaking.is_empty() {
         text.push_str(&overtaking_text(replayed, keep_newer, terminal));
     }
@@ -151,13 +156,38 @@ fn replayed_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> 
         (replayed.filtered, "left out by the steps"),
         (replayed.refused, "refused by the sink"),
         (replayed.still_wrong, "still wrong"),
-        (replayed.outdated, OUTDATED),
+        (replayed.outdated, "passed over"),
     ];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
         let _ = write!(text, ", {} {what}", grouped(count));
     }
     text.push('\n');
     text
+}
+
+/// Which entries wait on although nothing may be wrong with their rows, and why.
+fn passed_over_text(replayed: &Replayed, terminal: &Terminal) -> String {
+    if replayed.passed_over.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<Line> = replayed.passed_over.iter().map(passed_over_line).collect();
+    let mut text = entries_table(&lines, "why it is passed over", terminal);
+    if replayed.outdated > replayed.passed_over.len() as u64 {
+        text.push_str("and more\n");
+    }
+    let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+    let _ = writeln!(text, "{glyph} after `offsets reset` or `offsets set` a row may have come again by itself, and");
+    text.push_str("  would be doubled. Look whether it did; if not, --ids ID replays it\n");
+    text
+}
+
+fn passed_over_line(passed: &PassedOver) -> Line {
+    let (id, code, place) = (passed.id.clone(), passed.code.clone(), passed.place.to_string());
+    let moved = match passed.generation_now.saturating_sub(passed.generation) {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    Line { id, code, place, by: None, expected: format!("positions moved {moved} since") }
 }
 
 /// A row that was refused in the morning would undo what came at noon.
@@ -168,7 +198,8 @@ fn overtaking_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -
         false => "now in the place of a newer row with the same key (--keep-newer leaves such rows waiting)",
     };
     let places = replayed.overtaking.iter().take(OVERTAKING_SHOWN);
-    let mut places: Vec<String> = places.map(|one| format!("{} {}", short(&one.id), one.place)).collect();
+    let mut places: Vec<String> =
+        places.map(|one| format!("{} {}", short(&one.id), plain(&one.place.to_string()))).collect();
     if replayed.overtaking.len() > OVERTAKING_SHOWN {
         places.push("…".to_owned());
     }
@@ -180,12 +211,9 @@ fn rows(count: u64) -> String {
     format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
 }
 
-fn short(id: &str) -> String {
-    id.chars().take(ID_SHOWN).collect()
-}
-
-fn wrong_cells(wrong: &StillWrong) -> Vec<String> {
-    vec![short(&wrong.id), wrong.code.clone(), wrong.place.to_string(), wrong.message.clone()]
+fn wrong_line(wrong: &StillWrong) -> Line {
+    let (id, code, place) = (wrong.id.clone(), wrong.code.clone(), wrong.place.to_string());
+    Line { id, code, place, by: None, expected: wrong.message.clone() }
 }
 
 /// Shows the rows themselves: what a rehearsal is for.
@@ -196,7 +224,7 @@ fn rehearsed_text(seen: &[Rehearsed], limit: usize, terminal: &Terminal) -> Stri
     let mut text = String::new();
     for entry in seen {
         let (glyph, style, outcome) = match &entry.verdict {
-            Verdict::Outdated => (Glyph::Warning, Style::Magenta, OUTDATED.to_owned()),
+            Verdict::Outdated { .. } => (Glyph::Warning, Style::Magenta, OUTDATED.to_owned()),
             Verdict::Goes { row, overtakes } => {
                 let row = cells(row).to_string();
                 match overtakes {
@@ -210,7 +238,8 @@ fn rehearsed_text(seen: &[Rehearsed], limit: usize, terminal: &Terminal) -> Stri
             }
         };
         let glyph = terminal.paint(Output::Result, style, terminal.glyph(glyph));
-        let _ = writeln!(text, "{glyph} {}  {}  {outcome}", short(&entry.id), entry.place);
+        let place = plain(&entry.place.to_string());
+        let _ = writeln!(text, "{glyph} {}  {place}  {outcome}", short(&entry.id));
     }
     if seen.len() >= limit {
         text.push_str("and perhaps more; raise --limit\n");
@@ -227,7 +256,10 @@ fn cells(row: &Batch) -> Value {
 fn rehearsed_json(entry: &Rehearsed) -> Value {
     let mut value = json!({"id": entry.id, "place": entry.place.to_string()});
     match &entry.verdict {
-        Verdict::Outdated => value["outdated"] = json!(true),
+        Verdict::Outdated { generation, now } => {
+            value["outdated"] = json!(true);
+            (value["generation"], value["generation_now"]) = (json!(generation), json!(now));
+        }
         Verdict::Goes { row, overtakes } => {
             value["row"] = cells(row);
             value["overtakes"] = json!(overtakes);

@@ -4,7 +4,7 @@ use super::{Context, async_runtime, scene};
 use crate::answer::Answer;
 use crate::arguments::{LogFormat, Run};
 use crate::cluster_choice::{Want, settle};
-use crate::dev::Kept;
+use crate::dev::{Kept, Served};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, render_diagnostics, render_error};
 use crate::http::{self, Server};
@@ -15,25 +15,34 @@ use crate::run::reload::{Edit, LOOK_PERIOD, Watched};
 use crate::run::signals::{Signals, end_at_once};
 use crate::run::summary::{Ends, in_words, render};
 use crate::runtime_file::{Setup, setup};
-use crate::terminal::{Glyph, Output, Style};
+use crate::terminal::{Glyph, Output, Style, Terminal};
+use futures::future::select_ok;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use unbatch_api::config::Text;
 use unbatch_api::{Bound, Error, Kind, PipelineName};
 use unbatch_engine::config::{Diagnostics, PipelineSpec, load};
-use unbatch_engine::{Ended, Scene, SplitState, StatusBoard, start};
+use unbatch_engine::{Ended, ONCE_FIRST_PATIENCE, Scene, SplitState, StatusBoard, start};
 
 /// What is left to do in the background gets this long when all pipelines have ended.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
+/// How often the embedded broker is asked whether it still stands.
+const BROKER_LOOK_PERIOD: Duration = Duration::from_millis(200);
+/// A broker that takes a connection does so sooner, or it is worth a word.
+const KNOCK_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     let started = Instant::now();
     let Loaded { mut setup, specs } = configuration(args, cx)?;
     let accept_change = accepted(args, &specs)?;
     let (served, by_default) = match args.dev {
-        true => (Some(Kept::here().serve_and_tell()?), None),
+        true => {
+            let tell = || cx.terminal.say("another command reads what is kept under .unbatch/: waiting for its end");
+            (Some(Kept::here().take_over(tell)?), None)
+        }
         false => {
             let settled = settle(&mut setup, &cx.globals, Want::Run)?;
             (settled.served, settled.asked)
@@ -53,26 +62,37 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
             by_default.map(|whom| format!("{whom}; --brokers names another, --dev starts one here")),
         );
         announce(args, &specs, broker, server.as_ref(), cx);
+        if !args.dev {
+            tokio::spawn(tell_if_away(brokers(&setup), bound, cx.terminal.clone(), cx.globals.log_format));
+        }
         let watched = args.dev.then(|| Watched::new(&args.paths, setup.file.as_deref(), &specs));
-        let answer = match set_out(specs, scene, &board).await {
-            Ok((crew, signals)) => {
-                let progress = Progress::new(&cx.terminal, cx.globals.log_format, !args.once);
-                let ends = Ends::default();
-                let shift = Shift {
-                    args,
-                    cx,
-                    crew,
-                    board,
-                    progress,
-                    watched,
-                    ends,
-                    started,
-                    stopped_by: None,
-                    gone: BTreeSet::new(),
-                };
-                Ok(shift.work(signals).await)
+        let work = async {
+            match set_out(specs, scene, &board).await {
+                Ok((crew, signals)) => {
+                    let progress = Progress::new(&cx.terminal, cx.globals.log_format, !args.once);
+                    let ends = Ends::default();
+                    let shift = Shift {
+                        args,
+                        cx,
+                        crew,
+                        board,
+                        progress,
+                        watched,
+                        ends,
+                        started,
+                        stopped_by: None,
+                        gone: BTreeSet::new(),
+                        consequences: BTreeMap::new(),
+                    };
+                    Ok(shift.work(signals).await)
+                }
+                Err(error) => Err(error.into()),
             }
-            Err(error) => Err(error.into()),
+        };
+        let answer = tokio::select! {
+            answer = work => answer,
+            // every pipeline would wait in vain for a broker that does not come back
+            error = broken_down(served.as_ref()) => Err(error.into()),
         };
         if let Some(server) = server {
             server.close().await;
@@ -82,6 +102,19 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     runtime.shutdown_timeout(CLOSE_TIME_MAX);
     drop(served);
     ended
+}
+
+/// Waits until the broker of this process had to stop; for ever when there is none.
+async fn broken_down(served: Option<&Served>) -> Error {
+    let Some(served) = served else { return std::future::pending().await };
+    let mut looks = interval(BROKER_LOOK_PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if let Some(error) = served.failure() {
+            return error;
+        }
+    }
 }
 
 struct Loaded {
@@ -161,6 +194,38 @@ fn announce(args: &Run, specs: &[PipelineSpec], broker: Option<String>, server: 
     }
 }
 
+/// As `host:port`; a setting that cannot be resolved is told by whoever needs it.
+fn brokers(setup: &Setup) -> Vec<String> {
+    let listed = setup.config.kafka.brokers.resolve(setup.resolver.as_ref()).unwrap_or_default();
+    listed.split(',').map(str::trim).filter(|address| !address.is_empty()).map(str::to_owned).collect()
+}
+
+/// A client is patient before it says that it reached nobody; a person who mistyped an address should not have to be.
+async fn tell_if_away(brokers: Vec<String>, bound: Bound, terminal: Terminal, format: LogFormat) {
+    let knock = |address: &String| {
+        let knock = timeout(KNOCK_TIME_MAX, TcpStream::connect(address.clone()));
+        Box::pin(async { knock.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) })
+    };
+    let Some(Err(why)) = (match brokers.is_empty() {
+        true => None,
+        false => Some(select_ok(brokers.iter().map(knock)).await),
+    }) else {
+        return;
+    };
+    let patience = match bound {
+        Bound::Once => format!("trying for {} s", ONCE_FIRST_PATIENCE.as_secs()),
+        Bound::Continuous => "trying until it answers".to_owned(),
+    };
+    let text = format!("no broker reached yet at {} ({}): {patience}", brokers.join(", "), why.kind());
+    match format {
+        LogFormat::Json => tracing::warn!("{text}"),
+        LogFormat::Text => {
+            let glyph = terminal.paint(Output::Progress, Style::Magenta, terminal.glyph(Glyph::Warning));
+            terminal.say(&format!("{glyph} {text}"));
+        }
+    }
+}
+
 /// Starts everything. A signal meanwhile ends it: nothing has been read yet.
 async fn set_out(specs: Vec<PipelineSpec>, scene: Scene, board: &StatusBoard) -> Result<(Crew, Signals), Error> {
     let mut signals = Signals::listen()?;
@@ -187,6 +252,8 @@ struct Shift<'a> {
     stopped_by: Option<(&'static str, Instant)>,
     /// Pipelines that are to be forgotten once they have ended, because their files are gone.
     gone: BTreeSet<PipelineName>,
+    /// What edits of running pipelines mean, until the old ones have ended.
+    consequences: BTreeMap<PipelineName, String>,
 }
 
 impl Shift<'_> {
@@ -224,6 +291,7 @@ impl Shift<'_> {
             self.tell_errors(&mut ended);
         }
         let name = ended.pipeline.clone();
+        self.tell_consequence(&name);
         let falls_back = self.crew.fall_back(&ended).await;
         self.ends.add(ended, self.started.elapsed());
         if falls_back {
@@ -284,8 +352,12 @@ impl Shift<'_> {
         for edit in watched.look(&self.cx.registry) {
             let terminal = &self.cx.terminal;
             match edit {
-                Edit::Good { spec, what } => {
+                Edit::Good { spec, what, consequence } => {
                     self.tell(Style::Green, Glyph::Good, &format!("{}: {what}", spec.name));
+                    if let Some(consequence) = consequence {
+                        self.consequences.insert(spec.name.clone(), consequence);
+                        self.tell_consequence(&spec.name);
+                    }
                     self.gone.remove(&spec.name);
                     self.crew.replace(*spec).await;
                 }
@@ -312,6 +384,24 @@ impl Shift<'_> {
             }
         }
         self.forget_gone();
+    }
+
+    /// Says what an edit means for the records that are there, once what ran before it has ended and is counted.
+    fn tell_consequence(&mut self, name: &PipelineName) {
+        if !self.crew.is_under_way(name)
+            && let Some(consequence) = self.consequences.remove(name)
+            && self.has_written(name)
+        {
+            self.tell(Style::Magenta, Glyph::Warning, &consequence);
+        }
+    }
+
+    /// Records of the pipeline are there, from this run or an earlier one, or may be: of a commit that was cut off it is not
+    /// known what came of it.
+    fn has_written(&self, name: &PipelineName) -> bool {
+        let statuses = self.board.snapshot();
+        let mut splits = statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits);
+        splits.any(|split| split.written_ever > 0 || split.last_trouble.is_some())
     }
 
     fn close(mut self) -> Answer {

@@ -54,6 +54,9 @@ const COLUMNS: [Column; 10] = [
     Column { name: "last error", align: Align::Left, rank: 3 },
 ];
 
+/// Parked files that are named below the table, the newest.
+const PARKED_SHOWN_MAX: usize = 3;
+
 /// A table, below it what is wrong and what to do; in detail also each split.
 pub(super) fn render(pipelines: &[PipelineReport], in_detail: bool, now_ms: u64, terminal: &Terminal) -> String {
     if pipelines.is_empty() {
@@ -67,7 +70,8 @@ pub(super) fn render(pipelines: &[PipelineReport], in_detail: bool, now_ms: u64,
     let rows: Vec<Vec<String>> = rows.iter().map(|row| said.iter().map(|i| row[*i].clone()).collect()).collect();
     let mut text = fitting_table(&columns, &rows, terminal, false);
     for pipeline in pipelines {
-        text.push_str(&trouble(pipeline, terminal));
+        let below = trouble(pipeline, terminal) + &parked_files(pipeline, terminal).unwrap_or_default();
+        text.push_str(&terminal.fit(Output::Result, &below));
     }
     if in_detail {
         for split in pipelines.iter().flat_map(|p| &p.splits) {
@@ -83,21 +87,58 @@ fn row(pipeline: &PipelineReport, now_ms: u64) -> Vec<String> {
     // of what is wrong now, the rest stands below the table
     let error = match (pipeline.trouble(), pipeline.last_trouble()) {
         (Some(now), _) => Some(code(&now.code)),
-        (None, past) => past.map(|past| format!("{}, {}", code(&past.trouble.code), ago(past.at_ms))),
+        (None, Some(past)) => Some(format!("{}, {}", code(&past.trouble.code), ago(past.at_ms))),
+        (None, None) => None,
     };
     let parked = pipeline.parked();
+    // 0 would be a claim, before anything that is stored was read
+    let stored = |figure: u64| if pipeline.is_known() { grouped(figure) } else { "-".to_owned() };
+    let never = || match (pipeline.committed_earlier(), pipeline.is_known()) {
+        (true, _) => "before start".to_owned(),
+        (_, true) => "never".to_owned(),
+        (_, false) => "-".to_owned(),
+    };
     vec![
         pipeline.pipeline.clone(),
         pipeline.state.clone(),
         pipeline.freshness_ms().map_or_else(|| "-".to_owned(), duration),
         grouped(pipeline.rows_per_second().round() as u64),
-        grouped(pipeline.written()),
-        grouped(pipeline.quarantined()),
-        pipeline.last_commit_ms().map_or_else(|| "never".to_owned(), ago),
+        stored(pipeline.written()),
+        stored(pipeline.quarantined()),
+        pipeline.last_commit_ms().map_or_else(never, ago),
         pipeline.backlog().unwrap_or_default(),
         if parked == 0 { String::new() } else { grouped(parked) },
-        error.unwrap_or_else(|| "-".to_owned()),
+        error.or_else(|| parked_text(pipeline)).unwrap_or_else(|| "-".to_owned()),
     ]
+}
+
+/// `2 files parked`, when there are any: it waits for a person, even when everything else goes well.
+pub(super) fn parked_text(pipeline: &PipelineReport) -> Option<String> {
+    let parked = pipeline.parked();
+    (parked > 0).then(|| format!("{} file{} parked", grouped(parked), if parked == 1 { "" } else { "s" }))
+}
+
+/// Which files are parked, and what to do.
+fn parked_files(pipeline: &PipelineReport, terminal: &Terminal) -> Option<String> {
+    let head = parked_text(pipeline)?;
+    let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+    let mut text = format!("\n{glyph} {}: {head}\n", pipeline.pipeline);
+    let mut told: Vec<_> = pipeline.parked_notices().collect();
+    let others = (pipeline.parked() as usize).saturating_sub(told.len().min(PARKED_SHOWN_MAX));
+    told.drain(..told.len().saturating_sub(PARKED_SHOWN_MAX));
+    for notice in &told {
+        let _ = writeln!(text, "    {}: {}", notice.subject, notice.message);
+    }
+    if others > 0 && !told.is_empty() {
+        let _ = writeln!(text, "    and {} more", grouped(others as u64));
+    }
+    let name = &pipeline.pipeline;
+    let help = terminal.paint(Output::Result, Style::Bold, "help:");
+    let _ = writeln!(
+        text,
+        "  {help} `unbatch quarantine list {name}` says why; deliver the mended file under the same name, or take it away"
+    );
+    Some(text)
 }
 
 /// What is wrong with a pipeline now, as errors are shown everywhere; empty when nothing is.
@@ -170,8 +211,36 @@ error[U0250]: stock: connecting failed
   help: is it there?
 
 ! stock: freshness is 1.5 s, its goal is 1.0 s
+
+! stock: 1 file parked
+  help: `unbatch quarantine list stock` says why; deliver the mended file under the same name, or take it away
 ";
         assert_eq!(text, expected);
+    }
+
+    /// The figures of an earlier start are stored; where they are not, the table does not say that nothing was.
+    #[test]
+    fn after_a_restart_of_the_worker_what_was_before_is_shown() {
+        let report = |split: Value| {
+            WorkerReport::of(&json!({"pipelines": [{"pipeline": "stock", "state": "running", "splits": [split]}]}))
+                .pipelines
+        };
+        let again = report(json!({"generation": 1, "epoch": 4, "written_ever": 20, "quarantined_ever": 2,
+            "numbers": {"files_parked": 5}, "notices": [
+                {"code": "duplicate", "subject": "z.csv", "message": "x"},
+                {"code": "parked", "subject": "a.csv", "message": "was parked before this start (bad_utf8)"}]}));
+        let expected = "\
+PIPELINE  STATE    FRESHNESS  ROWS/S  WRITTEN  QUARANTINED     COMMITTED  PARKED  LAST ERROR
+stock     running          -       0       20            2  before start       5  5 files parked
+
+! stock: 5 files parked
+    a.csv: was parked before this start (bad_utf8)
+    and 4 more
+  help: `unbatch quarantine list stock` says why; deliver the mended file under the same name, or take it away
+";
+        assert_eq!(render(&again, false, 22_000, &terminal(None)), expected);
+        let not_yet = render(&report(json!({"generation": 0})), false, 22_000, &terminal(None));
+        assert!(not_yet.contains("stock     running          -       0        -            -          -"), "{not_yet}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `unbatch topics list` and `unbatch topics read`.
 
-use super::Context;
+use super::{Context, follow};
 use crate::answer::Answer;
 use crate::arguments::{ReadTopic, Topics};
 use crate::failure::{Failure, Outcome};
@@ -21,6 +21,7 @@ const HEX_BYTES_MAX: usize = 32;
 pub(crate) fn topics(command: &Topics, cx: &Context) -> Outcome<Answer> {
     match command {
         Topics::List { dev, all } => list(dev.dev, *all, cx),
+        Topics::Read(args) if args.follow => follow::follow(args, cx),
         Topics::Read(args) => read(args, cx),
     }
 }
@@ -75,11 +76,11 @@ fn read(args: &ReadTopic, cx: &Context) -> Outcome<Answer> {
     let looking = cx.look(args.dev.dev)?;
     let admin = looking.cluster()?.admin()?;
     let mut scan = Scan::open(&admin, &args.topic, from, !args.uncommitted)?;
-    let mut writer = RecordWriter { args, terminal: &cx.terminal, count: 0 };
+    let mut writer = RecordWriter::new(args, &cx.terminal);
     writer.begin()?;
     let ended = copy(&mut scan, &mut writer);
     match ended {
-        Err(Failure::Error(error)) if cx.terminal.json && !args.follow => {
+        Err(Failure::Error(error)) if cx.terminal.json => {
             let failure = Failure::Error(error);
             writer.end(Some(&failure))?;
             Ok(Answer::told().failed(failure))
@@ -93,8 +94,7 @@ fn read(args: &ReadTopic, cx: &Context) -> Outcome<Answer> {
 }
 
 fn copy(scan: &mut Scan, writer: &mut RecordWriter<'_>) -> Outcome<()> {
-    let limit = writer.args.limit.unwrap_or(u64::MAX);
-    while writer.count < limit && (writer.args.follow || !scan.is_done()) {
+    while !writer.is_full() && !scan.is_done() {
         if let Some(record) = scan.next(LOOK)? {
             writer.write(&record)?;
         }
@@ -104,13 +104,22 @@ fn copy(scan: &mut Scan, writer: &mut RecordWriter<'_>) -> Outcome<()> {
 
 /// Records as they come, so that no topic is too large: a line each, or the elements of one JSON envelope. With `--follow`
 /// there is no end to close an envelope at, so each record has its own.
-struct RecordWriter<'a> {
+pub(super) struct RecordWriter<'a> {
     args: &'a ReadTopic,
     terminal: &'a Terminal,
     count: u64,
 }
 
-impl RecordWriter<'_> {
+impl<'a> RecordWriter<'a> {
+    pub(super) fn new(args: &'a ReadTopic, terminal: &'a Terminal) -> Self {
+        Self { args, terminal, count: 0 }
+    }
+
+    /// As many records as were asked for.
+    pub(super) fn is_full(&self) -> bool {
+        self.args.limit.is_some_and(|limit| self.count >= limit)
+    }
+
     fn begin(&self) -> Outcome<()> {
         if self.terminal.json && !self.args.follow {
             let topic = json!(self.args.topic);
@@ -120,7 +129,7 @@ impl RecordWriter<'_> {
         Ok(())
     }
 
-    fn write(&mut self, record: &Record) -> Outcome<()> {
+    pub(super) fn write(&mut self, record: &Record) -> Outcome<()> {
         let text = match (self.terminal.json, self.args.follow) {
             (true, true) => {
                 json!({"command": "topics read", "ok": true, "result": record_json(record), "error": null}).to_string()

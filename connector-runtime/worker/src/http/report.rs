@@ -41,6 +41,8 @@ pub(crate) struct SplitReport {
     pub(crate) recent_rows: Vec<u64>,
     pub(crate) written_ever: u64,
     pub(crate) quarantined_ever: u64,
+    /// 0 until it was opened for the first time; what is stored of it is not known before.
+    pub(crate) generation: Option<u64>,
     pub(crate) owner: u64,
     pub(crate) epoch: u64,
     pub(crate) last_commit_ms: Option<u64>,
@@ -120,14 +122,25 @@ impl PipelineReport {
     fn sum(&self, of: fn(&SplitReport) -> u64) -> u64 {
         self.splits.iter().map(of).sum()
     }
+    /// Whether the worker has read what is stored of any split; the totals say nothing before.
+    pub(crate) fn is_known(&self) -> bool {
+        self.splits.iter().any(|s| s.generation != Some(0))
+    }
+    /// Since the generation began, over all starts of the worker.
     pub(crate) fn written(&self) -> u64 {
         self.sum(|s| s.written_ever)
     }
+    /// As `written`.
     pub(crate) fn quarantined(&self) -> u64 {
         self.sum(|s| s.quarantined_ever)
     }
+    /// Inputs that were set aside: those that still lie there where the source says, else those of this start.
     pub(crate) fn parked(&self) -> u64 {
-        self.sum(|s| s.parked)
+        self.sum(|s| s.numbers.get("files_parked").map_or(s.parked, |n| (*n).max(0).cast_unsigned()))
+    }
+    /// What is known of those by name.
+    pub(crate) fn parked_notices(&self) -> impl Iterator<Item = &NoticeReport> {
+        self.splits.iter().flat_map(|s| &s.notices).filter(|notice| notice.code == "parked")
     }
     pub(crate) fn rows_per_second(&self) -> f64 {
         self.splits.iter().map(|s| s.rows_per_second).sum()
@@ -145,6 +158,10 @@ impl PipelineReport {
     }
     pub(crate) fn last_commit_ms(&self) -> Option<u64> {
         self.splits.iter().filter_map(|s| s.last_commit_ms).max()
+    }
+    /// Something was committed, but by an earlier start of the worker, which took the time with it.
+    pub(crate) fn committed_earlier(&self) -> bool {
+        self.last_commit_ms().is_none() && self.splits.iter().any(|s| s.epoch > 0)
     }
     /// What is wrong now.
     pub(crate) fn trouble(&self) -> Option<&TroubleReport> {
@@ -187,6 +204,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn what_was_before_the_start_of_the_worker_counts() {
+        let of = |splits: Value| {
+            let answer = json!({"pipelines": [{"pipeline": "stock", "splits": splits}]});
+            WorkerReport::of(&answer).pipelines.remove(0)
+        };
+        let parked = json!({"code": "parked", "subject": "a.csv", "message": "was parked before this start (x)"});
+        let again =
+            of(json!([{"generation": 1, "epoch": 3, "parked": 0, "numbers": {"files_parked": 2}, "notices": [parked]},
+            {"generation": 1, "parked": 1}]));
+        assert_eq!((again.parked(), again.parked_notices().count()), (3, 1));
+        assert!(again.committed_earlier() && again.is_known());
+        assert!(!of(json!([{"generation": 0}])).is_known());
+        assert!(!of(json!([{"generation": 1, "epoch": 3, "last_commit_ms": 7}])).committed_earlier());
+    }
+
+    #[test]
     fn an_answer_is_read_as_far_as_it_goes() {
         let report = WorkerReport::of(&json!({"version": "9", "pipelines": [
             {"pipeline": "stock", "state": "warming_up", "new": 1, "splits": [
@@ -202,6 +235,7 @@ mod tests {
         assert_eq!((stock.written(), stock.recent_rows(), stock.freshness_ms()), (1234, vec![1, 2, 13], Some(20)));
         assert_eq!(stock.last_trouble().and_then(|t| t.trouble.code.as_deref()), Some("U0250"));
         assert_eq!(stock.backlog().as_deref(), Some("3 files, 2.0 KiB"));
+        assert!(stock.is_known() && !stock.committed_earlier(), "an older worker does not say");
         assert!(WorkerReport::of(&json!("nonsense")).pipelines.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! What `unbatch run` is made of: the pipelines under way, what it tells while they are, and what it says at the end.
 
+mod consequence;
 pub(crate) mod crew;
 pub(crate) mod headway;
 pub(crate) mod progress;

@@ -1,14 +1,14 @@
 //! Looks at the pipeline files of a development run again and again, and tells what became of them. A bad edit never replaces
 //! what runs: it is only told.
 
-use crate::failure::Outcome;
-use crate::pipeline_files::find;
+use super::consequence;
+use crate::pipeline_files::find_present;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unbatch_api::PipelineName;
 use unbatch_engine::Registry;
-use unbatch_engine::config::{Diagnostics, Node, PipelineSpec, RUNTIME_FILE, Value, load, parse_file};
+use unbatch_engine::config::{Diagnostic, Diagnostics, Node, PipelineSpec, RUNTIME_FILE, Value, load, parse_file};
 
 /// How often the files are looked at.
 pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(500);
@@ -27,6 +27,8 @@ struct Seen {
     text: String,
     /// As it stands now it has errors.
     is_bad: bool,
+    /// The file whose pipeline this one describes again.
+    second_to: Option<PathBuf>,
     /// What runs, if anything good was ever read.
     good: Option<Good>,
 }
@@ -45,6 +47,8 @@ pub(crate) enum Edit {
         spec: Box<PipelineSpec>,
         /// What is done, and because of what: `restarting: changed commit.every`.
         what: String,
+        /// In a sentence, where older records and those to come do not go together.
+        consequence: Option<String>,
     },
     /// A file that had errors, and now says again what runs.
     Mended(PipelineName),
@@ -66,7 +70,7 @@ impl Watched {
     pub(crate) fn new(paths: &[PathBuf], runtime_file: Option<&Path>, specs: &[PipelineSpec]) -> Self {
         let files = specs.iter().map(|spec| {
             let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(&spec.file) };
-            (spec.file.clone(), Seen { text: text(&spec.file), is_bad: false, good: Some(good) })
+            (spec.file.clone(), Seen { text: text(&spec.file), is_bad: false, second_to: None, good: Some(good) })
         });
         // one that is not there yet may be made meanwhile
         let runtime_file = runtime_file.unwrap_or(Path::new(RUNTIME_FILE)).to_owned();
@@ -83,8 +87,7 @@ impl Watched {
             edits.push(Edit::Runtime(self.runtime_file.clone()));
         }
         // no file at all is what an editor may leave for a moment, and what an empty folder is
-        let listed: Outcome<Vec<PathBuf>> = find(&self.paths, Some(&self.runtime_file));
-        let listed = listed.unwrap_or_default();
+        let listed = find_present(&self.paths, Some(&self.runtime_file));
         let gone: Vec<PathBuf> = self.files.keys().filter(|f| !listed.contains(f)).cloned().collect();
         for file in gone {
             if let Some(Seen { good: Some(good), .. }) = self.files.remove(&file) {
@@ -94,19 +97,46 @@ impl Watched {
         for file in listed {
             let now = text(&file);
             let before = self.files.remove(&file);
-            if before.as_ref().is_some_and(|seen| seen.text == now) {
+            if before.as_ref().is_some_and(|seen| seen.text == now && !self.is_first_now(seen)) {
                 self.files.extend(before.map(|seen| (file, seen)));
                 continue;
             }
             let was_bad = before.as_ref().is_some_and(|seen| seen.is_bad);
-            let (edit, good) = judge(&file, before.and_then(|seen| seen.good), registry);
+            let (mut edit, mut good) = judge(&file, before.and_then(|seen| seen.good), registry);
+            let second_to = good.as_ref().and_then(|good| self.file_of(&good.name));
+            if let (Some(first), Some(second)) = (&second_to, good.take_if(|_| second_to.is_some())) {
+                let found = twice(&second.name, first, &file).into();
+                edit = Some(Edit::Bad { found, keeps: Some(second.name) });
+            }
             let is_bad = matches!(edit, Some(Edit::Bad { .. }));
             let mended =
                 good.as_ref().filter(|_| was_bad && edit.is_none()).map(|good| Edit::Mended(good.name.clone()));
             edits.extend(edit.or(mended));
-            self.files.insert(file, Seen { text: now, is_bad, good });
+            self.files.insert(file, Seen { text: now, is_bad, second_to, good });
         }
         edits
+    }
+
+    /// The file that the pipeline runs from, as far as it has been looked at.
+    fn file_of(&self, pipeline: &PipelineName) -> Option<PathBuf> {
+        let runs = |seen: &Seen| seen.good.as_ref().is_some_and(|good| good.name == *pipeline);
+        self.files.iter().find(|(_, seen)| runs(seen)).map(|(file, _)| file.clone())
+    }
+
+    /// It described another file's pipeline again, and that file is gone.
+    fn is_first_now(&self, seen: &Seen) -> bool {
+        seen.second_to.as_ref().is_some_and(|first| !self.files.contains_key(first))
+    }
+}
+
+/// Two files under one name would take the pipeline from each other, and each would stop it when it is removed.
+fn twice(name: &PipelineName, first: &Path, second: &Path) -> Diagnostic {
+    let message = format!("pipeline `{name}` is described twice: in {} and in {}", first.display(), second.display());
+    let found = Diagnostic::error("U0125", message).help("rename one pipeline and its file, or remove it");
+    let place = parse_file(second).ok().and_then(|(source, root)| Some((source, root.get("pipeline")?.span)));
+    match place {
+        Some((source, span)) => found.at(&source, span).label("the second"),
+        None => found.in_file(second),
     }
 }
 
@@ -121,13 +151,16 @@ fn judge(file: &Path, before: Option<Good>, registry: &Registry) -> (Option<Edit
         }
     };
     let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(file) };
-    let what = match &before {
+    let (what, consequence) = match &before {
         // only comments or layout
         Some(before) if before.hash == good.hash => return (None, Some(good)),
-        Some(before) => format!("restarting: {}", changed(&before.settings, &good.settings)),
-        None => format!("starting: {} is new", file.display()),
+        Some(before) => (
+            format!("restarting: {}", changed(&before.settings, &good.settings)),
+            consequence::of_change(good.name.as_str(), &before.settings, &good.settings),
+        ),
+        None => (format!("starting: {} is new", file.display()), None),
     };
-    (Some(Edit::Good { spec: Box::new(spec), what }), Some(good))
+    (Some(Edit::Good { spec: Box::new(spec), what, consequence }), Some(good))
 }
 
 /// The paths that differ, without their values: `commit.every, source.csv_drops.match and 3 more`.

@@ -127,6 +127,8 @@ fn one_broken_pipeline_leaves_the_other_running_and_decides_the_exit_code() {
         std::fs::create_dir(workshop.path().join(folder)).unwrap();
     }
     workshop.write("prices.yaml", &prices("here"));
+    // a source of which nothing was ever read may be exchanged freely
+    workshop.write("here/stock_z.csv", &csv(90..=91, 0));
     workshop.json(&["run", "--dev", "--once"]);
 
     // another folder is another source, which needs consent
@@ -196,4 +198,40 @@ fn a_bounded_run_without_its_folder_ends_at_once_and_says_what_to_do() {
     let ended = workshop.run(&["run", "--dev", "--once", "stock.yaml"]);
     assert_eq!(ended.code, Some(2), "{ended}");
     assert!(ended.stderr.contains("U0217") && ended.stderr.contains("make the folder, or mend `url`"), "{ended}");
+}
+
+/// A typo in what says where the files are is mended like any other: nothing was read that another source could be confused with.
+#[test]
+fn a_source_that_was_misspelt_needs_no_consent_to_be_mended() {
+    let workshop = Workshop::new();
+    workshop.drop_file("stock_a.csv", &csv(1..=5, 0));
+    let once = ["run", "--dev", "--once", "--no-http", "stock.yaml"];
+    workshop.write("stock.yaml", &PIPELINE.replace("url: drops", "url: drosp"));
+    assert_eq!(workshop.run(&once).code, Some(2));
+    workshop.write("stock.yaml", &PIPELINE.replace("stock_*", "stok_*"));
+    assert_eq!(workshop.json(&once)["pipelines"][0]["written"], 0);
+    workshop.write("stock.yaml", PIPELINE);
+    assert_eq!(workshop.json(&once)["pipelines"][0]["written"], 5);
+
+    // now there is something that it would be confused with
+    workshop.write("stock.yaml", &PIPELINE.replace("stock_*", "stok_*"));
+    let refused = workshop.run(&once);
+    assert!(refused.code == Some(2) && refused.stderr.contains("error[U0401]"), "{refused}");
+    // positions that were set by hand count before anything was read
+    workshop.json(&["offsets", "reset", "stock", "--yes"]);
+    workshop.json(&once);
+    workshop.json(&["offsets", "set", "stock", "stock_b.csv=done", "--yes"]);
+    workshop.write("stock.yaml", PIPELINE);
+    let refused = workshop.run(&once);
+    assert!(refused.code == Some(2) && refused.stderr.contains("error[U0401]"), "{refused}");
+}
+
+/// Somebody who mistyped an address is told before any client gives up.
+#[test]
+fn a_broker_that_is_not_reached_is_told_at_once_and_until_when_it_is_tried() {
+    let workshop = Workshop::with_pipeline();
+    let mut run = workshop.start("run", &["run", "--once", "--no-http", "--brokers", "127.0.0.1:1"]);
+    let said = run.wait_for("no broker reached yet at 127.0.0.1:1 (connection refused): trying for 30 s");
+    assert!(!said.contains("error["), "{said}");
+    assert_eq!(run.terminate(), Some(1));
 }

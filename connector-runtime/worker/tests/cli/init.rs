@@ -50,6 +50,35 @@ fn a_draft_is_valid_runs_as_it_is_and_gives_the_values_of_the_file() {
     assert_eq!(values, expected, "{yaml}");
 }
 
+/// What pandas writes: an index without a name, doubles to the last digit, truths with capitals.
+#[test]
+fn an_export_of_pandas_comes_out_digit_by_digit() {
+    let doubles: Vec<String> = (1..=40).map(|n| format!("{:?}", f64::from(n) / 7.0)).collect();
+    let row = |(n, double): (usize, &String)| format!("{n},SO-{n},{double},0.{n:05},False\n");
+    let rows: String = doubles.iter().enumerate().map(row).collect();
+    let workshop = Workshop::new();
+    workshop.write("drops/weights.csv", &format!(",order id,kg,rate,fragile\n{rows}"));
+    let made = workshop.json(&["init", "drops/weights.csv"]);
+    let types: Vec<&str> = made["columns"].as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["int32", "string", "float64", "decimal(15,5)", "bool"]);
+    let about: Vec<&str> = made["choices"].as_array().unwrap().iter().map(|c| c["about"].as_str().unwrap()).collect();
+    assert_eq!((about, &made["key"]), (vec!["c1", "kg", "key"], &json!(["order id"])));
+    let run = workshop.json(&["run", "--dev", "--once", "--no-http"]);
+    assert_eq!(
+        (&run["pipelines"][0]["written"], &run["pipelines"][0]["quarantined"]),
+        (&json!(40), &json!(0)),
+        "{run}"
+    );
+    // as text: a reader of JSON in a hurry gives some doubles the last digit of their neighbour
+    for args in [&["topics", "read", "weights"][..], &["topics", "read", "weights", "--json"]] {
+        let shown = workshop.run(args).stdout;
+        for (n, double) in doubles.iter().enumerate() {
+            let value = format!(r#"{{"c1":{n},"order id":"SO-{n}","kg":{double},"rate":"0.{n:05}","fragile":false}}"#);
+            assert!(shown.contains(&value), "{value} in\n{shown}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_replaced_unasked_and_standard_output_is_a_place_too() {
     let workshop = sampled();
@@ -71,6 +100,10 @@ fn nothing_is_replaced_unasked_and_standard_output_is_a_place_too() {
 
     let shown = workshop.run(&["init", file, "--output", "-"]);
     assert!(shown.stdout.starts_with("# Drafted by") && shown.stderr.contains("choices for you"), "{shown}");
+    let nowhere = workshop.run(&["init", file, "-o", "jobs/new/supplier-prices.yaml"]);
+    assert!(nowhere.code == Some(2) && nowhere.stderr.contains("error[U0737]"), "{nowhere}");
+    assert!(nowhere.stderr.contains("make the folder first") && !workshop.path().join("jobs").exists(), "{nowhere}");
+    std::fs::create_dir(workshop.path().join("jobs")).unwrap();
     let other = workshop.json(&["init", file, "-o", "jobs/supplier-prices.yaml"]);
     assert_eq!(other["pipeline"], "supplier-prices");
     assert_eq!(workshop.run(&["validate", "jobs"]).code, Some(0));
@@ -91,7 +124,7 @@ fn a_draft_goes_where_pipelines_are() {
 fn wrong_samples_are_refused_with_place_and_remedy() {
     let workshop = Workshop::new();
     let endless = format!("a,b\n1,\"{}", "x, y\n".repeat(300_000));
-    let cases: [(&str, &[u8], &str, &str); 13] = [
+    let cases: [(&str, &[u8], &str, &str); 14] = [
         ("empty.csv", b"", "U0232", "is empty"),
         ("header.csv", b"a,b\n", "U0232", "no rows"),
         ("prose.csv", b"Dear reader\nthis is no table\n", "U0232", "no delimiter"),
@@ -99,7 +132,8 @@ fn wrong_samples_are_refused_with_place_and_remedy() {
         ("title.csv", b"Report\na,b,c\n1,2,3\n4,5,6\n7,8,9\n", "U0232", "first line"),
         ("open.csv", b"a,b\n1,\"two\n", "U0232", "line: 2"),
         ("endless.csv", endless.as_bytes(), "U0232", "no record ends"),
-        ("nameless.csv", b",a\n1,2\n3,4.5\n", "U0232", "column: 1"),
+        ("nameless.csv", b"c2,,a\n1,2,3\n3,4.5,6\n", "U0232", "column: 2"),
+        ("sheet.csv", b"Stock;;\nof Monday;;\n\nshop;n;x\nHAM;1;a\nBER;2;b\n", "U0232", "as a title above a table"),
         ("twice.csv", b"a,b,a\n1,x,2\n3,y,4\n", "U0232", "columns: 1 and 3"),
         ("latin1.csv", b"a,b\n1,gr\xfcn\n", "U0231", "byte: 8"),
         ("zero.csv", b"a,b\n1,\x00\n", "U0231", "zero byte"),

@@ -121,6 +121,41 @@ fn the_live_view_shows_follows_keys_and_gives_the_terminal_back() {
     assert_eq!(by_key.end(), Some(0));
 }
 
+/// What a worker knew of its own has to be there for the next one.
+#[test]
+fn after_a_restart_the_table_says_what_was_before() {
+    let workshop = Workshop::with_pipeline();
+    let (mut run, http) = worker(&workshop);
+    workshop.drop_file("stock_b.csv", "other,header\n1,2\n");
+    let parked = |http: &str| {
+        workshop.json(&["status", "--http", http])["pipelines"][0]["splits"][0]["numbers"]["files_parked"] == 1
+    };
+    wait_until("the parked file", || parked(&http).then_some(()));
+    assert_eq!(run.terminate(), Some(0));
+    drop(run);
+
+    let mut again = workshop.start("again", &["run", "--dev"]);
+    let said = again.wait_for("running     stock");
+    let http = said.split_once("http://").and_then(|(_, rest)| rest.split_once("/api")).unwrap().0.to_owned();
+    wait_until("the parked file again", || parked(&http).then_some(()));
+    let status = workshop.run(&["status", "--http", &http]);
+    let line = status.stdout.lines().nth(1).unwrap_or_default();
+    for part in ["20", "before start", "1 file parked"] {
+        assert!(line.contains(part), "{part:?} is missing\n{status}");
+    }
+    for part in ["! stock: 1 file parked", "stock_b.csv: was parked before this start", "unbatch quarantine list stock"]
+    {
+        assert!(status.stdout.replace('⚠', "!").contains(part), "{part:?} is missing\n{status}");
+    }
+    let top = workshop.run(&["top", "--http", &http]);
+    assert!(top.stdout.contains("1 file parked") && !top.stdout.contains("never"), "{top}");
+    // the remedy: what is mended is not parked any more
+    workshop.drop_file("stock_b.csv", "id,counted\nb,2\n");
+    wait_until("the mended file", || (!parked(&http)).then_some(()));
+    let status = workshop.run(&["status", "--http", &http]);
+    assert!(!status.stdout.contains("parked") && status.stdout.contains("21"), "{status}");
+}
+
 #[test]
 fn a_worker_that_ends_is_said_on_the_screen_that_stays() {
     let workshop = Workshop::with_pipeline();

@@ -69,3 +69,65 @@ fn an_edit_that_the_system_refuses_is_taken_back() {
     wait_until("the second row", || (rows_of(&workshop, "stock.counts") == Some(2)).then_some(()));
     assert_eq!(run.terminate(), Some(0), "the edit is not the end that counts");
 }
+
+/// Two files under one name would take the pipeline from each other, and removing either would stop it.
+#[test]
+fn a_second_file_of_a_pipeline_never_takes_over() {
+    let workshop = Workshop::new();
+    let pipeline = PIPELINE.replace("url: drops", &format!("url: {}", workshop.path().join("drops").display()));
+    workshop.write("p1/stock.yaml", &pipeline);
+    workshop.write("p2/stock.yaml", &pipeline);
+    let ended = workshop.run(&["run", "--dev", "--no-http", "p1", "p2"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("error[U0125]"), "{ended}");
+    assert!(ended.stderr.contains("p1/stock.yaml") && ended.stderr.contains("p2/stock.yaml"), "{ended}");
+    std::fs::remove_file(workshop.path().join("p2/stock.yaml")).unwrap();
+
+    // the first one is named twice, which makes it no second one
+    let mut run = workshop.start("run", &["run", "--dev", "--no-http", "p1", "./p1/stock.yaml", "p2"]);
+    run.wait_for("split is open");
+    workshop.write("p2/stock.yaml", &pipeline.replace("poll: 50ms", "poll: 60ms"));
+    let said = run.wait_for("stock goes on as it was");
+    assert!(
+        said.contains("error[U0125]: pipeline `stock` is described twice: in p1/stock.yaml and in p2/stock.yaml"),
+        "{said}"
+    );
+    std::fs::remove_file(workshop.path().join("p2/stock.yaml")).unwrap();
+    workshop.drop_file("stock_a.csv", "id,counted\nr1,2\n");
+    wait_until("the first row", || (rows_of(&workshop, "stock.counts") == Some(1)).then_some(()));
+
+    // the second comes again, and takes the place of the first once that one goes
+    workshop.write("p2/stock.yaml", &pipeline.replace("poll: 50ms", "poll: 70ms"));
+    wait_until("the second complaint", || (run.stderr().matches("goes on as it was").count() == 2).then_some(()));
+    let said = run.stderr();
+    assert!(!said.contains("is new") && !said.contains("is gone") && !said.contains("restarting"), "{said}");
+    std::fs::remove_file(workshop.path().join("p1/stock.yaml")).unwrap();
+    run.wait_for("stock: starting: p2/stock.yaml is new");
+    workshop.drop_file("stock_b.csv", "id,counted\nr2,2\n");
+    wait_until("the second row", || (rows_of(&workshop, "stock.counts") == Some(2)).then_some(()));
+    assert_eq!(run.terminate(), Some(0));
+}
+
+/// What was written stays where it is: that is said where it is not what somebody may expect, and the advice is right.
+#[test]
+fn another_topic_or_key_is_said_to_leave_the_older_records_as_they_are() {
+    let workshop = Workshop::with_pipeline();
+    let mut run = started(&workshop);
+    // before there are any, there is nothing to say
+    workshop.write("stock.yaml", &PIPELINE.replace("key: [id]", "key: [counted]"));
+    run.wait_for("restarting: changed sink.topic.key[0]");
+    workshop.drop_file("stock_a.csv", "id,counted\nr1,2\n");
+    wait_until("the first row", || (rows_of(&workshop, "stock.counts") == Some(1)).then_some(()));
+    assert!(!run.stderr().contains("compaction"), "{}", run.stderr());
+    workshop.write("stock.yaml", PIPELINE);
+    run.wait_for("stock: `sink.topic.key` changed: records that are there keep their key and partition");
+    workshop.write("stock.yaml", &PIPELINE.replace("name: stock.counts", "name: stock.anew"));
+    let said = run.wait_for("stock: `sink.topic.name` changed: the new topic begins where the source stands");
+    assert!(said.contains("`unbatch offsets reset stock --yes`"), "{said}");
+    workshop.drop_file("stock_b.csv", "id,counted\nr2,2\n");
+    wait_until("the second row", || (rows_of(&workshop, "stock.anew") == Some(1)).then_some(()));
+    assert_eq!(run.terminate(), Some(0));
+
+    workshop.json(&["offsets", "reset", "stock", "--yes"]);
+    workshop.json(&["run", "--dev", "--once", "--no-http"]);
+    assert_eq!(rows_of(&workshop, "stock.anew"), Some(3), "both again, beside the one that was there");
+}

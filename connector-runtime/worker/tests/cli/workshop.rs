@@ -61,7 +61,11 @@ impl Workshop {
 
     /// The binary with these arguments; variables of ours are not inherited.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_unbatch"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_unbatch")), args)
+    }
+    /// The same of the binary under another path.
+    pub fn command_of(&self, binary: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("UNBATCH_") {
                 command.env_remove(name);

@@ -37,7 +37,7 @@ fn check(cases: &[Case]) {
 }
 
 /// No panic, no `Debug` of an error, nothing of the program's inside.
-fn is_fit_for_people(name: &str, ended: &Ended) {
+pub fn is_fit_for_people(name: &str, ended: &Ended) {
     let all = format!("{}{}", ended.stdout, ended.stderr);
     for raw in
         ["panicked", "RUST_BACKTRACE", "Error {", "Err(", "Os {", "KafkaError", "Custom {", "unwrap", "src/", ".rs:"]
@@ -197,6 +197,22 @@ const COMMANDS: &[Case] = &[
         code: 2,
         says: &["pipelines/", "unbatch init --from csv"],
         mend: Some(right),
+    },
+    Case {
+        name: "a pipeline's name in place of its file",
+        make: nothing,
+        args: &["run", "stokc", "--once"],
+        code: 2,
+        says: &["U0720", "did you mean `stock.yaml`?"],
+        mend: None,
+    },
+    Case {
+        name: "an option with two letters swapped",
+        make: nothing,
+        args: &["run", "--dve"],
+        code: 2,
+        says: &["'--dev'", "a similar argument exists"],
+        mend: None,
     },
     Case {
         name: "a pipeline file that is not there",

@@ -32,11 +32,16 @@ pub struct BadHeader {
 impl Layout {
     /// By name, from the header's names.
     pub fn by_name(config: &CsvDropsConfig, names: &[String], header: Bytes) -> Result<Self, BadHeader> {
+        let names = &numbered(config, names);
         // what stands in the header may be a row of a file without one: messages have numbers, never the names
         let mut seen = HashMap::new();
         for (i, name) in names.iter().enumerate() {
             if name.is_empty() {
-                return bad("header_blank_column", format!("column {} of the header has no name", i + 1));
+                let n = i + 1;
+                return bad(
+                    "header_blank_column",
+                    format!("column {n} of the header has no name; `c{n}` is not declared"),
+                );
             }
             if let Some(before) = seen.insert(name, i) {
                 let (a, b) = (before + 1, i + 1);
@@ -70,6 +75,18 @@ impl Layout {
         let declared = config.columns.len();
         Ok(Self { width, schema: schema_of(&columns), columns, declared, header: Bytes::new() })
     }
+}
+
+/// The header's names, with the number of the column for those that it leaves out and the configuration declares so: `c1`, as
+/// without a header. An unnamed column that nobody declared stays unnamed.
+pub fn numbered(config: &CsvDropsConfig, names: &[String]) -> Vec<String> {
+    let number = |(i, name): (usize, &String)| {
+        let numbered = format!("c{}", i + 1);
+        let is_meant =
+            name.is_empty() && config.columns.iter().any(|c| c.name == numbered) && !names.contains(&numbered);
+        if is_meant { numbered } else { name.clone() }
+    };
+    names.iter().enumerate().map(number).collect()
 }
 
 /// The schema of the declared columns alone; what batches without any row carry before a file was seen.

@@ -6,4 +6,4 @@ pub mod number;
 pub mod temporal;
 
 pub use column::{Cells, ColumnPlan, Fault, Faults};
-pub use layout::{BadHeader, Layout, declared_schema, stream_name};
+pub use layout::{BadHeader, Layout, declared_schema, numbered, stream_name};

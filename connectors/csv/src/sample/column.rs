@@ -84,6 +84,13 @@ impl Column {
     pub fn has_others_than_years(&self) -> bool {
         self.numbers.has_others_than_years()
     }
+    /// A whole number in every row, as an index has.
+    pub fn is_of_whole_numbers(&self) -> bool {
+        self.values > 0 && self.values == self.cells && self.numbers.are_whole(self.values)
+    }
+    pub fn has_values(&self) -> bool {
+        self.values > 0
+    }
     pub fn length_max(&self) -> usize {
         self.length_max
     }

@@ -1,9 +1,11 @@
 //! Whole drafts: what is written is a valid configuration, and the source's own decoders read every sampled row with it.
 
 use super::*;
-use crate::config::CsvDropsConfig;
+use crate::config::{self, CsvDropsConfig, Header};
 use crate::validate;
 use proptest::prelude::*;
+use unbatch_api::ColumnType;
+use unbatch_api::testkit::rows::{NULL_TEXT, row_texts};
 
 fn drafted(files: &[(&str, &str)]) -> Result<Draft> {
     let folder = tempfile::tempdir().unwrap();
@@ -74,6 +76,14 @@ fn of_many_files_some_are_looked_at_and_all_names_count() {
     assert_eq!((spread(&paths)[0], *spread(&paths).last().unwrap()), (&paths[0], &paths[45]));
 }
 
+#[test]
+fn a_file_that_is_cut_off_is_told() {
+    let draft = drafted(&[("a_1.csv", "id,text\nA,x\nB,y\nC,\"cut of"), ("a_2.csv", "id,text\nD,z\n")]).unwrap();
+    assert_eq!(draft.judged_by, "3 rows of 2 files");
+    assert_eq!(draft.remarks.len(), 1, "{:?}", draft.remarks);
+    assert!(draft.remarks[0].starts_with("a_1.csv ends inside a quoted field"), "{:?}", draft.remarks);
+}
+
 /// Traits of files of the world outside, in a few lines each.
 const WILD: &[(&str, &str)] = &[
     ("pandas", "passenger,age,fare,alone\n1,22.0,7.25,True\n2,,71.2833,False\n3,NaN,8.05,True\n"),
@@ -84,6 +94,22 @@ const WILD: &[(&str, &str)] = &[
     ("wide", "id,\"two\nlines\",größe\n1,x,ä\n2,y,\u{1f600}\n"),
     ("uci", "5.1,3.5,setosa\n4.9,?,virginica\n"),
     ("stocks", "symbol,date,price\nMSFT,Jan 1 2000,39.81\nMSFT,Feb 1 2000,36.35\n"),
+    ("pandas index", ",name,fare\n0,Anna,7.25\n1,Bert,71.2833\n"),
+    ("delimiter at the end", "a;b;\n1;x;\n2;y;\n"),
+    ("doubles", "x,y\n0.1,1e-05\n97.69131206443265,2.5\n"),
+    ("rates", "day,eur\n2026-03-02,1.0823\n2026-03-03,1.08\n2026-03-04,1.1\n2026-03-05,1.08235\n2026-03-06,1.082\n"),
+    ("not a number", "n,x\n1,1.5\n2,NaN\n3,-inf\n"),
+    ("row names", "\"\",\"mpg\",\"am\"\n\"Mazda RX4\",21,\"y\"\n\"Merc, \"\"240D\"\"\",24.4,\"n\"\n"),
+    ("excel", "\u{feff}Nr;Betrag;Datum\r\n1;1234,5;31.12.2025\r\n2;-0,05;01.01.2026\r\n"),
+    ("all quoted", "\"id\",\"when\"\n\"1\",\"2026-03-01 06:15:00\"\n\"2\",\"2026-03-29 02:30:00\"\n"),
+    ("long numbers", "iban,units\n12345678901234567890,0.000000000000000001\n22345678901234567890,12.5\n"),
+    ("one column", "sku\nNL-1\nNL-2\n"),
+    ("pipes", "a|b\n1|x y\n2|\n"),
+    ("thousands", "item,total\nA,\"1,234.50\"\nB,\"12,000.00\"\n"),
+    ("years above", "country,1990,1991\nA,1.5,2.25\nB,3,4\n"),
+    ("crlf inside", "id,note\r\n1,\"two\r\nlines\"\r\n2,x\r\n"),
+    ("money signs", "id,price\n1,$5.00\n2,$6.50\n"),
+    ("spaces", "id, name\n1, x\n2, y\n"),
     ("yaml words", "yes,null,\"a: b\",#x\n1,2,3,4\n5,6,7,8\n"),
 ];
 
@@ -94,8 +120,8 @@ fn every_draft_is_a_valid_configuration_that_reads_every_sampled_row() {
         let config = config_of(&draft);
         let problems = validate::problems(&config);
         assert!(problems.is_empty(), "{name}: {problems:?}");
-        let refused = refused(config, text);
-        assert_eq!(refused, [""; 0], "{name}:\n{}", settings_of(&draft));
+        let wrong = wrong_cells(config, text);
+        assert_eq!(wrong, [""; 0], "{name}:\n{}", settings_of(&draft));
     }
 }
 
@@ -123,18 +149,65 @@ fn config_of(draft: &Draft) -> CsvDropsConfig {
     serde_json::from_value(json).unwrap()
 }
 
-fn refused(config: CsvDropsConfig, text: &str) -> Vec<String> {
+/// Refused rows, and cells that came out as something else than what the `csv` crate finds in the text.
+fn wrong_cells(config: CsvDropsConfig, text: &str) -> Vec<String> {
     use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
     let portion = Portion { rows: 1_000, bytes: PIECE_BYTES };
     let source = std::io::Cursor::new(text.as_bytes().to_vec());
-    let mut reader = FileReader::new(source, std::sync::Arc::new(config), Default::default(), portion);
-    let mut refused = Vec::new();
+    let mut reader = FileReader::new(source, std::sync::Arc::new(config.clone()), Default::default(), portion);
+    let (mut wrong, mut batches) = (Vec::new(), Vec::new());
     loop {
         match reader.step().unwrap() {
-            Step::Rows(rows) => refused.extend(rows.refused.into_iter().map(|r| r.message)),
+            Step::Rows(rows) => {
+                wrong.extend(rows.refused.into_iter().map(|r| r.message));
+                batches.push(rows.rows);
+            }
             Step::Bad(_, bad) => return vec![bad.message],
-            Step::End => return refused,
+            Step::End => break,
         }
+    }
+    let (delimiter, quote) = config.dialect.marks();
+    let mut other = csv::ReaderBuilder::new();
+    let other = other.has_headers(config.dialect.header == Header::Present).delimiter(delimiter).quote(quote);
+    let mut records = other.from_reader(text.trim_start_matches('\u{feff}').as_bytes()).into_records();
+    for batch in batches {
+        let columns: Vec<Vec<String>> =
+            (0..batch.num_columns()).map(|c| row_texts(&batch.project(&[c]).unwrap())).collect();
+        for row in 0..batch.num_rows() {
+            let record = records.next().unwrap().unwrap();
+            for ((column, cells), written) in config.columns.iter().zip(&columns).zip(&record) {
+                if !is_same(column, written, &cells[row]) {
+                    wrong.push(format!("{}: {written} became {}", column.name, cells[row]));
+                }
+            }
+        }
+    }
+    if wrong.is_empty() && records.next().is_some() {
+        wrong.push("rows are missing".to_owned());
+    }
+    wrong
+}
+
+/// Whether a cell came out as it was written, by another way than it was read.
+fn is_same(column: &config::Column, written: &str, came: &str) -> bool {
+    let number = |text: &str| number::digits_of(&text.replace(',', ".").to_lowercase());
+    let as_time =
+        |format: &str| chrono::NaiveDateTime::parse_from_str(written, format).map(|t| t.and_utc().to_rfc3339());
+    match column.column_type {
+        _ if came == NULL_TEXT => written.is_empty() || column.nulls.iter().any(|word| word == written),
+        ColumnType::String => written == came,
+        ColumnType::Bool => written.eq_ignore_ascii_case(came),
+        ColumnType::Date => {
+            let format = column.format.as_deref().unwrap_or("%Y-%m-%d");
+            chrono::NaiveDate::parse_from_str(written, format).is_ok_and(|day| day.to_string() == came)
+        }
+        ColumnType::Timestamp if column.format.is_none() && written.ends_with('Z') => written == came,
+        ColumnType::Timestamp => {
+            let format = column.format.as_deref().unwrap_or("%Y-%m-%d %H:%M:%S");
+            as_time(format).is_ok_and(|time| time.replace("+00:00", "Z") == came)
+        }
+        _ if written.eq_ignore_ascii_case("nan") || written.contains("inf") => written.eq_ignore_ascii_case(came),
+        _ => number(written) == number(came) && (written.starts_with('-') == came.starts_with('-')),
     }
 }
 
@@ -220,7 +293,7 @@ proptest! {
             Ok(draft) => {
                 let config = config_of(&draft);
                 prop_assert!(validate::problems(&config).is_empty(), "{}", settings_of(&draft));
-                prop_assert_eq!(refused(config, &text), Vec::<String>::new(), "{}\n{}", text, settings_of(&draft));
+                prop_assert_eq!(wrong_cells(config, &text), Vec::<String>::new(), "{}\n{}", text, settings_of(&draft));
             }
             Err(error) => {
                 prop_assert!(matches!(error.code_text(), Some("U0231" | "U0232")), "{:?}", error);

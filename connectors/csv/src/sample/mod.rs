@@ -21,6 +21,7 @@ use crate::source::blocking;
 use excerpt::{Excerpt, HEAD_BYTES, TAIL_BYTES};
 use std::path::{Path, PathBuf};
 use table::Table;
+use unbatch_api::draft::absolute;
 use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::{Draft, DraftRequest, Drafter, Error, Result, async_trait};
 
@@ -95,6 +96,11 @@ fn draft(request: &DraftRequest) -> Result<Draft> {
             "{n} records of the sample have another number of fields or broken quotes: they will go to quarantine"
         ));
     }
+    for name in &table.cut {
+        remarks.push(format!(
+            "{name} ends inside a quoted field, cut off perhaps: a run sets such a file aside, once its whole rows are delivered"
+        ));
+    }
     let judged_by = judged_by(&table, &excerpts);
     Ok(Draft {
         name: names::name_of(&place.pattern, &place.folder),
@@ -130,7 +136,7 @@ fn judged_by(table: &Table, excerpts: &[Excerpt]) -> String {
 
 /// Files in several folders are of one kind, perhaps, but a pipeline reads one folder: that of the first.
 fn place_of(paths: &[PathBuf], first: &Path, named: &[String], base: Option<&Path>) -> Result<Place> {
-    let folder_of = |path: &Path| names::absolute(path).parent().map(Path::to_owned).unwrap_or_default();
+    let folder_of = |path: &Path| absolute(path).parent().map(Path::to_owned).unwrap_or_default();
     let folder = folder_of(first);
     let mut folders: Vec<PathBuf> = paths.iter().map(|p| folder_of(p)).collect();
     folders.sort();

@@ -1,7 +1,8 @@
 //! From the names of files to a pattern for more of them, a name for the pipeline, and the way to their folder.
 
 use crate::folder::matcher;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+use unbatch_api::draft::way;
 
 /// Digits behind a letter count as a date or number only from this many on: `dc2_stock.csv`, `prices20260301.csv`.
 const GLUED_DIGITS_MIN: usize = 4;
@@ -50,27 +51,6 @@ pub fn url_of(folder: &Path, is_relative: bool, base: Option<&Path>) -> String {
     let encoded: String = path.chars().map(|c| if c == '%' { "%25".to_owned() } else { c.to_string() }).collect();
     let end = if encoded.ends_with('/') { "" } else { "/" };
     format!("{scheme}{encoded}{end}")
-}
-
-/// Absolute, without `.` and `..`.
-pub fn absolute(path: &Path) -> PathBuf {
-    let mut tidied = PathBuf::new();
-    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
-        match component {
-            Component::ParentDir => _ = tidied.pop(),
-            other => tidied.push(other),
-        }
-    }
-    tidied
-}
-
-/// How to go from one folder to another; both are absolute.
-fn way(from: &Path, to: &Path) -> PathBuf {
-    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n(Component::ParentDir, from.len() - shared);
-    let way: PathBuf = up.chain(to[shared..].iter().copied()).collect();
-    if way.as_os_str().is_empty() { PathBuf::from(".") } else { way }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use super::column::{Open, Verdict};
 use crate::decode::number;
+use std::collections::BTreeSet;
 use unbatch_api::ColumnType;
 
 /// Numbers up to here leave room enough for int32 in later files.
@@ -12,12 +13,17 @@ const WHOLE_DIGITS_MORE: usize = 2;
 const PRECISION_MAX: usize = 38;
 /// Digits behind the point that a decimal has at least.
 const SCALE_MIN: usize = 2;
-/// More digits behind the point than these, or these in more lengths, are measurements rather than amounts.
-const AMOUNT_DIGITS_MAX: usize = 9;
+/// Digits behind the point that come in as many lengths as this were measured, and zeros at the end left out: some other day there
+/// are more, for which a decimal has room.
 const MEASURED_DIGITS: usize = 5;
 const MEASURED_LENGTHS: u32 = 4;
-/// Digits that every double holds.
+const FRACTION_DIGITS_MORE: usize = 4;
+/// Digits that every double holds, and the most that one needs.
 const DOUBLE_DIGITS: usize = 15;
+const DOUBLE_DIGITS_MAX: usize = 17;
+/// Numbers of 17 digits that a double must have given back before the column is taken for doubles: of any 17 digits it gives back
+/// a quarter.
+const DOUBLES_MIN: u64 = 8;
 
 /// What the numbers seen so far have in common.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +37,9 @@ pub struct Numbers {
     open_point: u64,
     open_comma: u64,
     exponent: u64,
-    /// `NaN` and infinities.
+    /// `NaN` and infinities, and how they are written.
     special: u64,
+    special_words: BTreeSet<String>,
     zero_led: u64,
     /// Whole numbers beyond int64.
     huge: u64,
@@ -45,6 +52,8 @@ pub struct Numbers {
     fraction_lengths: u64,
     /// A double would not give them back.
     no_double: u64,
+    /// It gives them back, and needs all of its digits to do so.
+    double: u64,
 }
 
 /// What the file around the column says.
@@ -78,6 +87,9 @@ impl Numbers {
     pub fn count(&self) -> u64 {
         self.whole + self.point + self.comma + self.thousands + self.exponent + self.special
     }
+    pub fn are_whole(&self, count: u64) -> bool {
+        self.whole == count
+    }
     /// Whether numbers were seen that are no years.
     pub fn has_others_than_years(&self) -> bool {
         self.whole < self.count() || self.whole_digits_max != 4
@@ -96,8 +108,7 @@ impl Numbers {
         }
         let is_day = digits.len() == 8 && text == digits && matches!(&digits[..2], "19" | "20");
         self.day_like += u64::from(is_day && is_day_of_the_calendar(digits));
-        // a double is exact up to 2^53
-        self.no_double += u64::from(digits.trim_start_matches('0').len() > DOUBLE_DIGITS);
+        self.see_as_double(text);
     }
 
     fn see_fraction(&mut self, text: &str, digits: &str, mark: char) {
@@ -108,7 +119,7 @@ impl Numbers {
             _ => (self.comma, self.open_comma) = (self.comma + 1, self.open_comma + u64::from(is_open)),
         }
         self.see_digits(whole, fraction);
-        self.no_double += u64::from(!is_kept_by_a_double(&text.replace(mark, ".")));
+        self.see_as_double(&text.replace(mark, "."));
     }
 
     fn see_float(&mut self, text: &str, digits: &str) {
@@ -119,9 +130,17 @@ impl Numbers {
         }
         if has_digit {
             self.exponent += 1;
-            self.no_double += u64::from(!is_kept_by_a_double(text));
+            self.see_as_double(text);
         } else {
             self.special += 1;
+            self.special_words.insert(text.to_owned());
+        }
+    }
+
+    fn see_as_double(&mut self, text: &str) {
+        match is_kept_by_a_double(text) {
+            true => self.double += u64::from(digits_of(text).0.len() >= DOUBLE_DIGITS_MAX),
+            false => self.no_double += 1,
         }
     }
 
@@ -142,7 +161,8 @@ impl Numbers {
         }
         if self.thousands > 0 || (self.point > 0 && self.comma > 0) {
             let open = Open::new("there are marks between thousands, which cannot be read as numbers yet");
-            return Some(Verdict::text().open(open));
+            let instead = "a decimal, once the files are written without these marks";
+            return Some(Verdict::text().open(open.instead([instead])));
         }
         if self.comma > 0 {
             return Some(self.with_comma());
@@ -157,14 +177,14 @@ impl Numbers {
         let is_open = self.open_point > 0 && self.open_point == self.point;
         if is_open && self.exponent == 0 && (around.delimiter != b',' || around.has_decimal_commas) {
             let why = "the point may stand before a fraction or between thousands";
-            let instead = [format!("type: {}", quoted_type(self.fraction_type()))];
+            let instead = [format!("type: {}", quoted_type(self.decimal()))];
             return Some(Verdict::text().open(Open::new(why).instead(instead)));
         }
-        Some(self.fraction_verdict())
+        Some(self.fraction_verdict(&[]))
     }
 
     fn with_comma(&self) -> Verdict {
-        let as_decimal = format!("type: {}, decimal_mark: \",\"", quoted_type(self.fraction_type()));
+        let as_decimal = format!("type: {}, decimal_mark: \",\"", quoted_type(self.decimal()));
         if self.open_comma == self.comma {
             let why =
                 "the comma may stand before a fraction or between thousands (which cannot be read as numbers yet)";
@@ -173,8 +193,7 @@ impl Numbers {
         if self.exponent > 0 {
             return Verdict::text();
         }
-        let verdict = self.fraction_verdict();
-        if verdict.column_type == ColumnType::String { verdict } else { verdict.option("decimal_mark", "\",\"") }
+        self.fraction_verdict(&[("decimal_mark", "\",\"")])
     }
 
     fn whole_number(&self) -> Verdict {
@@ -191,32 +210,62 @@ impl Numbers {
         Verdict::of(if small { ColumnType::Int32 } else { ColumnType::Int64 })
     }
 
-    fn fraction_verdict(&self) -> Verdict {
-        let column_type = self.fraction_type();
-        let fits = self.whole_digits_max + self.fraction_digits_max <= PRECISION_MAX;
-        match column_type {
-            ColumnType::Float64 if self.no_double > 0 => {
-                Verdict::text().remark("more digits than float64 or a decimal hold")
-            }
-            ColumnType::Decimal { .. } if !fits => Verdict::text().remark("more digits than a decimal holds"),
-            other => Verdict::of(other),
+    /// Exact wherever it can be, or text. A double only where no decimal takes what is written, or where doubles were written for
+    /// certain; and that is left open, since a double rounds a longer number without a word.
+    fn fraction_verdict(&self, options: &[(&'static str, &str)]) -> Verdict {
+        let with = |verdict: Verdict| options.iter().fold(verdict, |v, (name, written)| v.option(name, written));
+        let has_no_decimal = self.whole_digits_max + self.fraction_digits_max > PRECISION_MAX;
+        let must_be_double = self.exponent > 0 || self.special > 0;
+        if self.no_double > 0 && must_be_double {
+            return Verdict::text().remark("more digits than float64 or a decimal hold");
         }
+        let decimal = with(Verdict::of(self.decimal()));
+        let are_doubles = self.no_double == 0 && self.double >= DOUBLES_MIN;
+        if must_be_double || are_doubles {
+            return with(Verdict::of(ColumnType::Float64))
+                .open(self.float_choice((!has_no_decimal).then_some(&decimal)));
+        }
+        if has_no_decimal {
+            return Verdict::text().remark("more digits than a decimal holds");
+        }
+        if !self.is_measured() {
+            return decimal;
+        }
+        decimal.remark(
+            "room for more digits behind the point than the sample has; a row with still more goes to quarantine",
+        )
     }
 
-    /// Exact where it can be; a double for what is written with exponents, or measured with many digits.
-    fn fraction_type(&self) -> ColumnType {
-        let must_be_double = self.exponent > 0 || self.special > 0;
+    fn float_choice(&self, decimal: Option<&Verdict>) -> Open {
+        let what = match (self.exponent, self.special) {
+            (1.., _) => "some have an exponent, which no decimal takes",
+            (_, 1..) => "some are NaN or infinite, which no decimal is",
+            _ => "some have 17 digits, as programs write doubles",
+        };
+        let why = format!("{what}; float64 gives back each digit of the sample, but would round a longer number");
+        let exact = decimal.filter(|_| self.exponent == 0).map(|decimal| {
+            let words: Vec<String> = self.special_words.iter().map(|w| unbatch_api::draft::quoted(w)).collect();
+            match words.is_empty() {
+                true => format!("{} (a longer one goes to quarantine then)", decimal.declared()),
+                false => format!("{}, nulls: [{}]", decimal.declared(), words.join(", ")),
+            }
+        });
+        Open::new(why).instead(exact.into_iter().chain(["type: string".to_owned()]))
+    }
+
+    fn is_measured(&self) -> bool {
         let lengths = (self.fraction_lengths & !1).count_ones();
-        let is_measured = self.fraction_digits_max > AMOUNT_DIGITS_MAX
-            || (lengths >= MEASURED_LENGTHS && self.fraction_digits_max >= MEASURED_DIGITS);
-        if must_be_double || (is_measured && self.no_double == 0) {
-            return ColumnType::Float64;
-        }
+        lengths >= MEASURED_LENGTHS && self.fraction_digits_max >= MEASURED_DIGITS
+    }
+
+    /// With room for longer numbers, as far as there is room.
+    fn decimal(&self) -> ColumnType {
         // `5.5` in the sample is `5.25` some other day: zeros at the end were left out
-        let scale = self.fraction_digits_max.max(SCALE_MIN);
+        let more = if self.is_measured() { FRACTION_DIGITS_MORE } else { 0 };
+        let scale = (self.fraction_digits_max + more).max(SCALE_MIN);
+        let scale = scale.min(PRECISION_MAX.saturating_sub(self.whole_digits_max));
         let whole = (self.whole_digits_max + WHOLE_DIGITS_MORE).max(WHOLE_DIGITS_MIN);
-        let precision = (whole + scale).min(PRECISION_MAX).max(scale.min(PRECISION_MAX));
-        ColumnType::Decimal { precision: precision as u8, scale: scale.min(PRECISION_MAX) as i8 }
+        ColumnType::Decimal { precision: (whole + scale).min(PRECISION_MAX) as u8, scale: scale as i8 }
     }
 }
 
@@ -258,7 +307,7 @@ fn is_kept_by_a_double(text: &str) -> bool {
 }
 
 /// Digits without zeros around them, and the power of ten of the first.
-fn digits_of(text: &str) -> (String, i64) {
+pub(super) fn digits_of(text: &str) -> (String, i64) {
     let text = text.trim_start_matches(['-', '+']);
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -300,10 +349,12 @@ mod tests {
             (&["1.5", "2.25", "3"], "decimal(12,2)"),
             (&["0.123456789", ".5"], "decimal(19,9)"),
             (&["12345678901234.5"], "decimal(18,2)"),
-            (&["0.30000000000000004", "1.1"], "float64"),
-            (&["1.12345", "2.1", "3.123", "4.1234"], "float64"),
-            (&["1e-3", "2.5"], "float64"),
-            (&["1.5", "NaN", "-inf"], "float64"),
+            (&["1.1", "1.10"], "decimal(12,2)"),
+            (&["0.30000000000000004", "1.1"], "decimal(27,17)"),
+            (&["1.12345", "2.1", "3.123", "4.1234"], "decimal(19,9)"),
+            (&["1e-3", "2.5"], "float64 open"),
+            (&["1e-3", "0.12345678901234567890"], "string"),
+            (&["1.5", "NaN", "-inf"], "float64 open"),
             (&["12345678901234567890.123456789012"], "decimal(34,12)"),
             (&["1.234.567", "12"], "string open"),
             (&["1,234.50"], "string open"),
@@ -322,6 +373,52 @@ mod tests {
         check(&["1.234", "2.500"], AROUND, "decimal(13,3)");
         check(&["1.234", "2.500"], GERMAN, "string open");
         check(&["1.234", "2.5"], GERMAN, "decimal(13,3)");
+    }
+
+    /// Seventeen digits each, as a program writes the doubles that it computed.
+    const COMPUTED: [&str; 8] = [
+        "0.30000000000000004",
+        "0.49999999999999994",
+        "2.2000000000000002",
+        "1.1102230246251565",
+        "0.10000000000000009",
+        "17.299999999999997",
+        "123.45000000000002",
+        "-0.69999999999999996",
+    ];
+
+    #[test]
+    fn a_double_is_proposed_for_what_a_program_computed_and_then_left_open() {
+        // what `repr` never writes so is no evidence
+        check(&COMPUTED, AROUND, "decimal(31,21)");
+        let computed: Vec<String> = (1..40).map(|n| format!("{}", f64::from(n) / 7.0)).collect();
+        let mut cells: Vec<&str> = computed.iter().map(String::as_str).collect();
+        check(&cells, AROUND, "float64 open");
+        let mut numbers = Numbers::default();
+        cells.iter().for_each(|c| numbers.see(c));
+        let open = numbers.verdict(AROUND).unwrap().open.remove(0);
+        assert!(open.why.contains("would round a longer number"), "{open:?}");
+        assert!(open.instead[0].starts_with("type: \"decimal("), "{open:?}");
+        assert_eq!(open.instead[1], "type: string");
+        // one longer number, and no double was written
+        cells.push("0.123456789012345678");
+        check(&cells, AROUND, "decimal(32,22)");
+    }
+
+    #[test]
+    fn without_a_choice_no_digit_is_rounded() {
+        // fifteen digits, in many lengths: measured perhaps, but a decimal holds them
+        let measured = ["0.1", "0.123456789", "12.34567890123", "3.14159265358979", "2.71828"];
+        check(&measured, AROUND, "decimal(28,18)");
+        let nan = ["1.5", "NaN", "2.25"];
+        let mut numbers = Numbers::default();
+        nan.iter().for_each(|c| numbers.see(c));
+        let open = numbers.verdict(AROUND).unwrap().open.remove(0);
+        assert_eq!(open.instead, ["type: \"decimal(12,2)\", nulls: [\"NaN\"]", "type: string"]);
+        // no room is left for more, but what is there is held
+        let long = ["123456789012345678901234567.1", "1.12", "1.123", "1.12345678901"];
+        check(&long, AROUND, "decimal(38,11)");
+        check(&["1234567890123456789012345678.1", "0.12345678901"], AROUND, "string");
     }
 
     #[test]

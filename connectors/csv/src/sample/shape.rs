@@ -38,6 +38,8 @@ pub struct Records {
     quote: u8,
     /// Records with another number of fields, or with broken quotes.
     pub misshapen: usize,
+    /// The file ends inside a quoted field.
+    pub is_cut: bool,
 }
 
 /// One field as it was written.
@@ -90,7 +92,7 @@ impl Shape {
     pub fn records(&self, excerpt: &Excerpt) -> (Records, Option<Records>) {
         let head = self.scan(&excerpt.head, excerpt.is_whole);
         let tail = (!excerpt.tail.is_empty()).then(|| self.scan(&excerpt.tail, true));
-        (head, tail.filter(|t| t.misshapen == 0))
+        (head, tail.filter(|t| t.misshapen == 0 && !t.is_cut))
     }
 
     fn scan(&self, data: &[u8], at_end: bool) -> Records {
@@ -98,8 +100,8 @@ impl Shape {
         let wanted = Wanted { width: Some(self.width), records_max: usize::MAX, field_max: usize::MAX, at_end };
         let marks = Marks { delimiter: self.delimiter, quote: self.quote };
         let scanned = scanner::scan(data, 1, marks, wanted, &mut block);
-        let misshapen = block.misshapen.len() + usize::from(scanned.open_quote);
-        Records { data: data.to_vec(), block, width: self.width, quote: self.quote, misshapen }
+        let (misshapen, is_cut) = (block.misshapen.len(), scanned.open_quote);
+        Records { data: data.to_vec(), block, width: self.width, quote: self.quote, misshapen, is_cut }
     }
 }
 

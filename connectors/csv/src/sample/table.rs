@@ -26,6 +26,8 @@ pub struct Table {
     /// Data rows that were looked at, and records that fit no row.
     pub rows: u64,
     pub misshapen: u64,
+    /// Names of files that end inside a quoted field.
+    pub cut: Vec<String>,
 }
 
 /// One file of the sample.
@@ -47,19 +49,23 @@ impl Table {
             let order = (0..shape.width).collect();
             parts.push(Part { excerpt, head, tail, order });
         }
-        let names = first_names(&parts)?;
+        let titles = parts.first().map(Part::titles).unwrap_or_default();
+        let names = numbered(&titles);
         // columns may stand in another order in other files, which only a header can tell
         let has_reordered = reorder(&mut parts, &names);
         let columns = columns_of(&parts, &names, true);
         let around = around(&columns, shape);
         let (has_header, why_open) = match has_reordered {
             true => (true, None),
-            false => judge_header(&columns, &names, &parts, around),
+            false => judge_header(&columns, &titles, &parts, around),
         };
         let (names, columns) = match has_header {
             true => {
                 check_header(&names, &parts)?;
                 (names, columns)
+            }
+            false if is_below_a_title(&titles, &columns) => {
+                return Err(title_above(&parts));
             }
             false => ((1..=shape.width).map(|n| format!("c{n}")).collect(), columns_of(&parts, &names, false)),
         };
@@ -74,11 +80,21 @@ impl Table {
         }
         let around = self::around(&columns, shape);
         let verdicts = columns.iter().zip(&names).map(|(column, name)| named(column.verdict(around), name));
-        let verdicts: Vec<Verdict> = verdicts.collect();
-        let (key, key_reason) = key_of(&parts, &names, &columns, &verdicts, skip);
+        let mut verdicts: Vec<Verdict> = verdicts.collect();
+        let is_unnamed: Vec<bool> = titles.iter().map(|title| has_header && title.is_empty()).collect();
+        for (at, verdict) in verdicts.iter_mut().enumerate().filter(|(at, _)| is_unnamed[*at]) {
+            let is_left_over = at + 1 == names.len() && !columns[at].has_values();
+            if is_left_over {
+                // that it is empty goes without saying
+                verdict.open.clear();
+            }
+            verdict.open.insert(0, unnamed(&names[at], is_left_over));
+        }
+        let (key, key_reason) = key_of(&parts, &names, &columns, &verdicts, &is_unnamed, skip);
         let misshapen = parts.iter().map(|p| p.head.misshapen as u64).sum();
+        let cut = parts.iter().filter(|p| p.head.is_cut).map(|p| p.excerpt.name.clone()).collect();
         let header_choice = why_open.map(|why| header_choice(has_header, why));
-        Ok(Self { shape, has_header, header_choice, names, verdicts, key, key_reason, rows, misshapen })
+        Ok(Self { shape, has_header, header_choice, names, verdicts, key, key_reason, rows, misshapen, cut })
     }
 }
 
@@ -88,6 +104,10 @@ impl Part<'_> {
     }
     fn first(&self) -> Option<Vec<Cell<'_>>> {
         (self.head.len() > 0).then(|| self.head.row(0).collect())
+    }
+    /// What the first record has, which may be a header.
+    fn titles(&self) -> Vec<String> {
+        self.first().unwrap_or_default().into_iter().map(|cell| cell.text.into_owned()).collect()
     }
     /// All records that are rows, in the file's order.
     fn all(&self, skip: usize) -> impl Iterator<Item = (&Records, usize)> {
@@ -126,16 +146,31 @@ fn other_kind(excerpt: &Excerpt, other: &Excerpt) -> Error {
         .help("one pipeline reads files with the same columns: run init once for each kind")
 }
 
-fn first_names(parts: &[Part]) -> Result<Vec<String>> {
-    let first = parts.first().and_then(Part::first).unwrap_or_default();
-    Ok(first.into_iter().map(|cell| cell.text.into_owned()).collect())
+/// The names of a header; a column without one is called by its number, as the source finds it when that is declared.
+fn numbered(titles: &[String]) -> Vec<String> {
+    let number = |(at, title): (usize, &String)| {
+        let number = format!("c{}", at + 1);
+        if title.is_empty() && !titles.contains(&number) { number } else { title.clone() }
+    };
+    titles.iter().enumerate().map(number).collect()
+}
+
+fn unnamed(name: &str, is_left_over: bool) -> Open {
+    let instead = match is_left_over {
+        true => "no such column, when each line of the file is written without a delimiter at its end",
+        false => {
+            "its own name, when it is given one where the file is written (in pandas: to_csv with index_label=… or index=False)"
+        }
+    };
+    let why = "the header gives it no name, so it is called by its number";
+    Open::new(why).chosen(&format!("name: {name}")).instead([instead])
 }
 
 /// Puts the fields of files whose header has the same names in another order; true when there is such a file.
 fn reorder(parts: &mut [Part], names: &[String]) -> bool {
     let mut any = false;
     for part in parts.iter_mut().skip(1) {
-        let here: Vec<String> = part.first().unwrap_or_default().into_iter().map(|c| c.text.into_owned()).collect();
+        let here = numbered(&part.titles());
         let order: Option<Vec<usize>> = here.iter().map(|n| names.iter().position(|m| m == n)).collect();
         let Some(order) = order.filter(|order| order.iter().collect::<HashSet<_>>().len() == names.len()) else {
             continue;
@@ -174,7 +209,9 @@ fn judge_header(columns: &[Column], names: &[String], parts: &[Part], around: Ar
     let (rows, titles) = (votes.iter().filter(|v| **v).count(), votes.iter().filter(|v| !**v).count());
     let same_first =
         parts.len() > 1 && parts.iter().all(|p| p.first().is_some_and(|f| f.iter().map(|c| &*c.text).eq(names)));
-    let is_named = distinct && names.iter().all(|n| !Column::is_null_word(n));
+    let is_name = |n: &String| !Column::is_null_word(n);
+    let is_named = distinct && names.iter().all(is_name);
+    let is_named_but_first = distinct && names.len() > 1 && names[0].is_empty() && names[1..].iter().all(is_name);
     match (titles, rows) {
         (1.., 0) => (true, None),
         (0, 1..) if is_named && has_years_above(columns, names) => {
@@ -184,6 +221,10 @@ fn judge_header(columns: &[Column], names: &[String], parts: &[Part], around: Ar
         // one bad value in the first row, perhaps
         (1.., 1..) => (true, Some("the first record may be a row with bad values")),
         (0, 0) if same_first && is_named => (true, None),
+        // an index, as pandas writes it
+        (0, 0) if is_named_but_first && columns.first().is_some_and(Column::is_of_whole_numbers) => {
+            (true, Some("the first record has an empty field, so it may be a row"))
+        }
         (0, 0) if !is_named => (false, Some("the first record has empty or equal fields, so it is taken for a row")),
         (0, 0) => (true, Some("all columns are text, so the first record may be a row")),
     }
@@ -194,6 +235,20 @@ fn has_years_above(columns: &[Column], names: &[String]) -> bool {
     let is_year = |name: &str| name.len() == 4 && matches!(name.parse::<u32>(), Ok(1800..=2199));
     let mut years = columns.iter().zip(names).filter(|(_, name)| is_year(name)).peekable();
     years.peek().is_some() && years.all(|(column, _)| column.has_others_than_years())
+}
+
+/// Spreadsheets fill up every line to the same width: the title, the day it was made, an empty line, and then the header.
+fn is_below_a_title(first: &[String], columns: &[Column]) -> bool {
+    let is_alone = first.len() > 2 && !first[0].is_empty() && first[1..].iter().all(String::is_empty);
+    is_alone && columns[1..].iter().all(Column::has_values)
+}
+
+fn title_above(parts: &[Part]) -> Error {
+    let why = "its first line fills one field only, as a title above a table does";
+    let error = parts.first().map(|p| no_table(p.excerpt, why));
+    error
+        .unwrap_or_else(|| Error::misconfigured(format!("sampling failed: {why}")).code("U0232"))
+        .help("take the lines in front of the header away where the file is written: lines cannot be skipped")
 }
 
 fn header_choice(has_header: bool, why: &str) -> Choice {
@@ -207,12 +262,12 @@ fn header_choice(has_header: bool, why: &str) -> Choice {
 fn check_header(names: &[String], parts: &[Part]) -> Result<()> {
     let Some(first) = parts.first() else { return Ok(()) };
     if let Some(at) = names.iter().position(String::is_empty) {
-        return Err(no_table(first.excerpt, "a column has no name in the header")
-            .with("column", at + 1)
-            .help(
-                "give it a name where the file is written (in pandas: to_csv(index=False) or index_label=…), or take away the \
-                 delimiter at the end of the lines: the source refuses files with unnamed columns",
-            ));
+        return Err(no_table(
+            first.excerpt,
+            "a column has no name in the header, and another one has its number for a name",
+        )
+        .with("column", at + 1)
+        .help("give it a name where the file is written: the source refuses files with such columns"));
     }
     for (at, name) in names.iter().enumerate() {
         if let Some(before) = names[..at].iter().position(|n| n == name) {
@@ -222,7 +277,7 @@ fn check_header(names: &[String], parts: &[Part]) -> Result<()> {
         }
     }
     for part in parts {
-        let here: HashSet<String> = part.first().unwrap_or_default().into_iter().map(|c| c.text.into_owned()).collect();
+        let here: HashSet<String> = numbered(&part.titles()).into_iter().collect();
         if let Some(lacking) = names.iter().find(|n| !here.contains(*n)) {
             return Err(other_kind(part.excerpt, first.excerpt).with("has no column", lacking));
         }
@@ -236,12 +291,15 @@ fn key_of(
     names: &[String],
     columns: &[Column],
     verdicts: &[Verdict],
+    is_unnamed: &[bool],
     skip: usize,
 ) -> (Vec<String>, String) {
     let may_be = |c: &usize| {
         let verdict = &verdicts[*c];
         let kind = match verdict.column_type {
             ColumnType::String | ColumnType::Date => true,
+            // without a name it counts the rows of its file
+            ColumnType::Int32 | ColumnType::Int64 if is_unnamed[*c] => false,
             ColumnType::Int32 | ColumnType::Int64 => *c == 0 || names_a_thing(&names[*c]),
             _ => false,
         };

@@ -65,8 +65,35 @@ fn the_key_is_the_first_column_or_pair_that_is_unique() {
 #[test]
 fn what_the_source_would_park_is_refused() {
     check_refused(&["a,b\n"], "U0232", "no rows");
-    check_refused(&[",a\n1,2\n2,3\n"], "U0232", "column 1");
+    check_refused(
+        &["Stock list;;\nof Monday;;\n;;\nshop;n;value\nHAM;1;x\nBER;2;y\n"],
+        "U0232",
+        "as a title above a table",
+    );
+    check_refused(&["c2,,a\n1,2,3\n2,3,4\n"], "U0232", "column 2");
     check_refused(&["a,b,a\n1,2,x\n2,3,y\n"], "U0232", "columns 1 and 3");
+}
+
+#[test]
+fn a_column_without_a_name_has_its_number() {
+    // pandas, with its index; R, with the names of the rows; a delimiter at the end of each line
+    check(&[",sku,n\n0,A,7\n1,B,7\n"], &["c1 int32", "sku string", "n int32"], &["sku"]);
+    check(&["\"\",\"mpg\"\n\"Mazda\",21\n\"Merc\",24\n"], &["c1 string", "mpg int32"], &["c1"]);
+    check(&["sku,n,\nA,7,\nB,7,\n"], &["sku string", "n int32", "c3 string"], &["sku"]);
+    for (text, at, part) in [(",n\n0,7\n1,8\n", 0, "pandas"), ("sku,n,\nA,7,\nB,7,\n", 2, "delimiter at its end")] {
+        let open = table(&[text]).verdicts.remove(at).open.remove(0);
+        assert_eq!(open.chosen, Some(format!("name: c{}", at + 1)));
+        assert!(open.why.contains("no name") && open.instead[0].contains(part), "{open:?}");
+    }
+    assert_eq!(table(&["sku,n,\nA,7,\nB,7,\n"]).verdicts[2].open.len(), 1);
+    // a row with one field is a row where others have no more
+    assert!(!table(&["x;;\ny;;\nz;1;\n"]).has_header);
+    // nothing below the first record tells, but an index without a name
+    let texts = table(&[",name,city\n0,Anna,Bonn\n1,Bert,Kiel\n"]);
+    assert!(texts.has_header && texts.header_choice.is_some());
+    assert_eq!(texts.names, ["c1", "name", "city"]);
+    // of two files, each with its own order, the source finds a number only in its place
+    check_refused(&[",a\n0,1\n1,2\n", "a,\n1,0\n2,1\n"], "U0233", "has no column c1");
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Feed {
     /// Whether the ledger knows the file as it is now, without reading it.
     pub(super) fn is_known(&self, name: &str, stat: &FileStat) -> bool {
         let is_same = |e: &Entry| match self.config.identity {
-            _ if e.outcome == Outcome::Marked => false,
+            _ if e.outcome == Outcome::Marked || self.is_due_again(e) => false,
             // rights or links may have changed, or everything but size and time: only reading tells
             Identity::Content => e.stat == *stat,
             Identity::Delivery => (e.stat.size, e.stat.mtime) == (stat.size, stat.mtime),
@@ -84,7 +84,9 @@ impl Feed {
         let path = self.shared.folder.join(name);
         let marked = entries.iter().find(|e| e.marks(&stat));
         let grown_from = self.grown_from(&entries, &stat).filter(|_| marked.is_none());
-        if self.config.identity == Identity::Delivery && marked.is_none() && grown_from.is_none() {
+        let due = entries.iter().rev().find(|e| self.is_due_again(e) && self.is_same_delivery(e, &stat));
+        let is_known = marked.is_some() || grown_from.is_some() || due.is_some();
+        if self.config.identity == Identity::Delivery && !is_known {
             // each delivery counts
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
@@ -92,6 +94,9 @@ impl Feed {
         let Some(content) = content_of(&path, &stat, &lengths)? else { return Ok(Verdict::NotNow) };
         if let Some(marked) = marked {
             return Ok(Verdict::MarkedDone(marked.seq, content.whole));
+        }
+        if let Some(due) = due.filter(|e| e.digest == content.whole) {
+            return Ok(Verdict::Read(self.once_more(due)));
         }
         if self.config.identity == Identity::Content
             && let Some(same) = entries.iter().rev().find(|e| e.digest == content.whole)
@@ -105,6 +110,29 @@ impl Feed {
             return self.grown(from, &path, content.whole);
         }
         Ok(Verdict::Read(Start::Whole { again: None }))
+    }
+
+    /// Whether the file was parked under another configuration than today's, which may read it.
+    fn is_due_again(&self, entry: &Entry) -> bool {
+        entry.outcome == Outcome::Failed && self.shared.parked.is_of_another_reading(&entry.id, &self.reading)
+    }
+
+    fn is_same_delivery(&self, entry: &Entry, stat: &FileStat) -> bool {
+        match self.config.identity {
+            Identity::Content => entry.stat.is_same_content(stat),
+            Identity::Delivery => (entry.stat.size, entry.stat.mtime) == (stat.size, stat.mtime),
+        }
+    }
+
+    /// A parked file goes on behind the rows that were taken of it: they are in the sink or in quarantine already.
+    fn once_more(&self, entry: &Entry) -> Start {
+        let again = Some(entry.seq);
+        let Some(end) = entry.end().filter(|_| entry.rows > 0) else { return Start::Whole { again } };
+        let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
+        // rows that were too many under another configuration say nothing about this one
+        let (rejected, refused_before) =
+            if self.is_due_again(entry) { (0, entry.rejected) } else { (entry.rejected, 0) };
+        Start::Behind { place, prefix: end.prefix, rejected, refused_before, again }
     }
 
     /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
@@ -130,7 +158,7 @@ impl Feed {
             _ if entry.outcome == Outcome::Grown && entry.stat.is_same_file(stat) => Verdict::SameFile(entry.seq),
             _ if entry.outcome == Outcome::Grown => Verdict::Read(Start::Whole { again: None }),
             // what could not be read is no duplicate: it is sent again because of that
-            _ if entry.outcome == Outcome::Failed => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
+            Redelivered::Skip if entry.outcome == Outcome::Failed => Verdict::Read(self.once_more(entry)),
             Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq),
             _ => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
         }
@@ -147,7 +175,13 @@ impl Feed {
             return Ok(Verdict::GrownUnread(digest));
         }
         let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
-        Ok(Verdict::Read(Start::Grown { place, prefix: end.prefix, rejected: entry.rejected }))
+        Ok(Verdict::Read(Start::Behind {
+            place,
+            prefix: end.prefix,
+            rejected: entry.rejected,
+            refused_before: 0,
+            again: None,
+        }))
     }
 
     fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat, words: Vec<Word>) -> Result<(), Halt> {

@@ -11,6 +11,7 @@ use crate::folder::{self, Listing, Names, Settling, Told};
 use crate::ledger::{Ledger, Outcome};
 use crate::notes::{OpenFile, open_files};
 use crate::owner::Owner;
+use crate::parked::{Parked, Settled, reading_of};
 use crate::reader::{PIECE_BYTES, Portion};
 use crate::release::{RETURNED_UNSEEN, Releaser};
 use std::collections::{BTreeSet, VecDeque};
@@ -20,17 +21,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{
-    Batch, Bound, Committed, Error, Reports, Result, SourceContext, StopAfter, StreamName, StreamSchema,
+    Advance, Batch, Bound, Committed, Error, Reports, Result, SourceContext, SplitId, StopAfter, StreamName,
+    StreamSchema,
 };
 
 /// A file that is still not ready after this time is told about.
 const WAITING_TOLD_AFTER: Duration = Duration::from_secs(30);
+
+/// Files that were parked before the start and are told by name, the newest; the others are only counted.
+const PARKED_TOLD_MAX: usize = 20;
 
 /// What the thread shares with the source, or is given by it.
 pub struct Shared {
     pub folder: PathBuf,
     pub names: Names,
     pub ledger: Ledger,
+    pub parked: Parked,
     /// `None`: somebody only looks, and does not mind others.
     pub owner: Option<Owner>,
     pub releaser: Option<Arc<Mutex<Releaser>>>,
@@ -47,6 +53,10 @@ pub struct Feed {
     pub(super) schema: Arc<StreamSchema>,
     pub(super) reports: Reports,
     pub(super) stop_after: StopAfter,
+    /// Of the configuration; a file that was parked under another one is tried again.
+    pub(super) reading: String,
+    pub(super) split: SplitId,
+    pub(super) generation: u64,
     pub(super) portion: Portion,
     pub(super) revision: u64,
     pub(super) host: Option<String>,
@@ -90,6 +100,9 @@ impl Feed {
             schema: decode::declared_schema(&config),
             reports: cx.reports.clone(),
             stop_after: cx.stop_after,
+            reading: reading_of(&config, &cx.stop_after),
+            split: cx.place.split.clone(),
+            generation: cx.generation,
             portion,
             revision: cx.revision,
             host: host_id(),
@@ -121,6 +134,8 @@ impl Feed {
 
     fn feed(&mut self) -> Result<(), Halt> {
         self.tell_misplaced_marks();
+        self.settle_given_up()?;
+        let mut is_first_look = true;
         while let Some(open) = self.resumed.pop_front() {
             self.resume(open)?;
         }
@@ -144,6 +159,7 @@ impl Feed {
                 self.told.once(&self.reports, "returned_unseen", name, RETURNED_UNSEEN);
             }
             let listed_in = began.elapsed();
+            self.tell_parked(&listing, std::mem::take(&mut is_first_look));
             let round = self.take_in(&listing, listed_in)?;
             self.release(&listing);
             match round {
@@ -167,6 +183,36 @@ impl Feed {
             );
             self.reports.notice("marked_done", &mark.path, &message);
         }
+    }
+
+    /// Files that were parked, whenever that was, and lie there as they did; after a start also which and why.
+    fn tell_parked(&self, listing: &Listing, is_first_look: bool) {
+        let newest = listing.files.iter().filter_map(|(name, _)| self.shared.ledger.of(name).next_back());
+        let mut parked: Vec<_> = newest.filter(|entry| entry.outcome == Outcome::Failed).collect();
+        self.reports.set("files_parked", parked.len() as i64);
+        if is_first_look {
+            parked.sort_by_key(|entry| entry.seq);
+            for entry in parked.iter().skip(parked.len().saturating_sub(PARKED_TOLD_MAX)) {
+                let why = entry.code.as_deref().unwrap_or("no reason is kept");
+                self.reports.notice("parked", &entry.path, &format!("was parked before this start ({why})"));
+            }
+        }
+    }
+
+    /// Parked files that a person gave up meanwhile are done with.
+    fn settle_given_up(&mut self) -> Result<(), Halt> {
+        let is_given_up =
+            |id: &str, path: &str| self.shared.ledger.of(path).any(|e| e.id == id && e.outcome == Outcome::Skipped);
+        let all = self.shared.parked.all();
+        let ids: Vec<String> =
+            all.filter(|(id, file)| is_given_up(id, &file.path)).map(|(id, _)| id.to_owned()).collect();
+        for id in ids {
+            let Some((key, entry)) = self.shared.parked.settle(&id, Settled::GivenUp, self.revision) else { continue };
+            let mut batch = self.empty_batch(Advance::default().note(key, None));
+            batch.replayed.push(entry);
+            self.give(batch, vec![])?;
+        }
+        Ok(())
     }
 
     /// Reads what is ready.

@@ -9,18 +9,21 @@ use crate::file_stat::FileStat;
 use crate::folder::{file_error, look};
 use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::notes::{OpenNote, open_key};
+use crate::parked::{ParkedFile, Settled};
 use crate::position::{Place, part_of};
 use crate::reader::{BadFile, FileReader, PARKED, Rows, Step};
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 use unbatch_api::arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{
-    Advance, Batch, Error, Ops, Origin, OriginColumns, Part, Position, RawRow, RejectedRow, Result, RowOrigin, Span,
-    Stage,
+    Advance, Batch, Error, NoteKey, Ops, Origin, OriginColumns, Part, Position, QuarantineEntry, RawRow, RejectedRow,
+    Result, RowOrigin, Span, Stage,
 };
 
 /// How much of the beginning makes a file's id.
@@ -30,8 +33,9 @@ const ID_BYTES: u64 = 64 * 1024;
 pub enum Start {
     /// At its beginning. `again`: number of the ledger's entry when the same content was read before.
     Whole { again: Option<u64> },
-    /// After what was read when it was shorter; `prefix` is the digest of that.
-    Grown { place: Place, prefix: String, rejected: u64 },
+    /// After what was read when it was shorter or until it was parked; `prefix` is the digest of that. `rejected` rows count for
+    /// `stop_after`, `refused_before` do not.
+    Behind { place: Place, prefix: String, rejected: u64, refused_before: u64, again: Option<u64> },
 }
 
 /// A file that is being read.
@@ -48,6 +52,7 @@ pub(super) struct Reading {
     /// Whether a note of it is in what was given so far.
     pub has_note: bool,
     pub began_at: Option<u64>,
+    pub refused_before: u64,
     pub again: Option<u64>,
 }
 
@@ -72,11 +77,13 @@ impl Feed {
         let id = self.id_of(name, &stat, &path, &file)?;
         let reader = FileReader::new(file, self.config.clone(), self.stop_after, self.portion);
         let (part, name) = (part_of(&id), Arc::from(name));
+        let (after, has_note, began_at, refused_before) = (None, false, None, 0);
         let mut reading =
-            Reading { id, part, name, path, stat, reader, after: None, has_note: false, began_at: None, again: None };
+            Reading { id, part, name, path, stat, reader, after, has_note, began_at, refused_before, again: None };
         match start {
             Start::Whole { again } => reading.again = again,
-            Start::Grown { place, prefix, rejected } => {
+            Start::Behind { place, prefix, rejected, refused_before, again } => {
+                (reading.refused_before, reading.again) = (refused_before, again);
                 let digest = digest_up_to(&reading.path, ContentDigest::new(), 0, place.byte)?;
                 if digest.so_far() != prefix {
                     // it changed after it was examined
@@ -176,10 +183,19 @@ impl Feed {
         if !is_unchanged && !sabotaged("file-rewritten") {
             return Err(changed(&reading.path, &reading.stat, now.as_ref()).into());
         }
-        let (key, page) = self.record(&reading, place, digest, bad.as_ref().zip(read_to))?;
+        let settled = self.settle_parked(&reading, &digest, bad.is_some());
+        let (key, page) = self.record(&reading, place, digest.clone(), bad.as_ref().zip(read_to))?;
         let after = reading.after.take();
         let through = place.to_position();
         let mut advance = Advance::default().note(key, Some(page)).close(reading.part.clone());
+        for (key, _) in &settled {
+            advance = advance.note(key.clone(), None);
+        }
+        let parked = bad.as_ref().map(|bad| self.parked_entry(&reading, bad));
+        if let Some(entry) = &parked {
+            let (key, note) = self.owe(&reading, digest, entry.clone())?;
+            advance = advance.note(key, Some(note));
+        }
         advance.spans.insert(reading.part.clone(), Span { after, through });
         if reading.has_note {
             advance = advance.note(open_key(&reading.id), None);
@@ -188,12 +204,13 @@ impl Feed {
             Some(rows) => self.batch(Some(&reading), rows, advance),
             None => self.empty_batch(advance),
         };
+        batch.rejected.extend(parked);
+        batch.replayed = settled.into_iter().map(|(_, entry)| entry).collect();
         let mut words = vec![];
         if let Some(bad) = bad {
             let message = format!("line {}: {} ({})", bad.at.line, bad.message, bad.code);
             words.push(Word::Count("files_failed_total", 1));
             words.push(Word::Parked { subject: reading.name.to_string(), message });
-            batch.rejected.push(self.parked_entry(&reading, bad));
         } else {
             words.push(Word::Count("files_loaded_total", 1));
         }
@@ -208,7 +225,7 @@ impl Feed {
         place: Place,
         digest: String,
         parked: Option<(&BadFile, ReadTo)>,
-    ) -> Result<(unbatch_api::NoteKey, bytes::Bytes)> {
+    ) -> Result<(NoteKey, Bytes)> {
         let name = &*reading.name;
         let archive_name = self.archive_name.as_ref();
         let ledger = &mut self.shared.ledger;
@@ -222,11 +239,13 @@ impl Feed {
             outcome: if parked.is_some() { Outcome::Failed } else { Outcome::Loaded },
             code: parked.as_ref().map(|(bad, _)| bad.code.to_owned()),
             rows: place.row,
-            rejected: reading.reader.rejected(),
+            rejected: reading.refused_before + reading.reader.rejected(),
             line: place.line,
             read_to: parked.map(|(_, read_to)| read_to),
         };
-        let before = reading.began_at.and_then(|byte| ledger.of(name).rev().find(|e| e.ends_at(byte)));
+        let is_before =
+            |e: &&Entry, byte| reading.again.map_or_else(|| e.ends_at(byte), |seq| e.seq == seq && e.ends_at(byte));
+        let before = reading.began_at.and_then(|byte| ledger.of(name).rev().find(|e| is_before(e, byte)));
         if let (Some(before), Some(to)) = (before, before.and_then(Entry::end))
             && place.byte < to.byte
         {
@@ -245,7 +264,7 @@ impl Feed {
         ledger.add(entry)
     }
 
-    fn parked_entry(&self, reading: &Reading, bad: BadFile) -> RejectedRow {
+    fn parked_entry(&self, reading: &Reading, bad: &BadFile) -> RejectedRow {
         let (file, delivery) = (reading.name.clone(), reading.id.as_str().into());
         RejectedRow {
             code: Cow::Borrowed(bad.code),
@@ -253,8 +272,39 @@ impl Feed {
             stage: Stage::Source,
             stream: self.stream.clone(),
             origin: RowOrigin::File { file, delivery, line: bad.at.line, byte: bad.at.byte },
-            raw: RawRow::of(bad.head),
+            raw: RawRow::of(bad.head.clone()),
         }
+    }
+
+    /// What is owed for a file that is parked.
+    fn owe(&mut self, reading: &Reading, digest: String, entry: RejectedRow) -> Result<(NoteKey, Bytes)> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let entry = QuarantineEntry {
+            generation: self.generation,
+            refused_at: Some(now.as_millis() as i64),
+            ..entry.into_entry(&self.split, self.revision)
+        };
+        let file = ParkedFile { path: reading.name.to_string(), reading: self.reading.clone(), digest, entry };
+        self.shared.parked.add(&reading.id, file)
+    }
+
+    /// Entries of parked files that are done with, now that this one was read out: its own; and when it was read to its end also
+    /// those of other files that came under its name before.
+    fn settle_parked(&mut self, reading: &Reading, digest: &str, is_bad: bool) -> Vec<(NoteKey, QuarantineEntry)> {
+        let mut due = Vec::new();
+        for (id, parked) in self.shared.parked.under(&reading.name) {
+            // the same file, or what it grew to
+            let is_longer = |e: &Entry| e.id == id && reading.began_at.is_some_and(|byte| e.ends_at(byte));
+            let is_same = parked == digest || self.shared.ledger.of(&reading.name).any(is_longer);
+            match (is_same, is_bad) {
+                (true, true) => due.push((id, Settled::ParkedAgain)),
+                (true, false) => due.push((id, Settled::Read)),
+                (false, true) => {}
+                (false, false) => due.push((id, Settled::Replaced)),
+            }
+        }
+        let (parked, revision) = (&mut self.shared.parked, self.revision);
+        due.into_iter().filter_map(|(id, how)| parked.settle(&id, how, revision)).collect()
     }
 
     /// The file's mtime, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
@@ -303,6 +353,7 @@ impl Feed {
             chunks,
             chain,
             rejected: reading.reader.rejected(),
+            refused_before: reading.refused_before,
             began_at: reading.began_at,
         }
     }

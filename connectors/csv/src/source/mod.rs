@@ -13,6 +13,7 @@ use crate::folder::{self, Names};
 use crate::ledger::Ledger;
 use crate::location::Location;
 use crate::owner::Owner;
+use crate::parked::Parked;
 use crate::release::Releaser;
 use expect::Expectations;
 use feed::Feed;
@@ -59,7 +60,7 @@ impl CsvSource {
             folder::must_exist(&folder)?;
         }
         let listing = folder::list(&folder, &names, config.follows_links())?;
-        let ledger = Ledger::read(&cx.resume)?;
+        let (ledger, parked) = (Ledger::read(&cx.resume)?, Parked::read(&cx.resume)?);
         // who only looks takes nothing away, not even what an earlier run left to be taken
         let releaser = if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx)? };
         if let Some(releaser) = &releaser {
@@ -94,7 +95,7 @@ impl CsvSource {
         let feed = Feed::new(
             config,
             &cx,
-            feed::Shared { folder, names, ledger, owner, releaser, expectations, stop, sender },
+            feed::Shared { folder, names, ledger, parked, owner, releaser, expectations, stop, sender },
         )?;
         std::thread::Builder::new()
             .name(format!("csv {}", cx.place.split))

@@ -52,6 +52,7 @@ impl Feed {
             after: Some(open.place.to_position()),
             has_note: true,
             began_at: open.note.began_at,
+            refused_before: open.note.refused_before,
             again: None,
         })
     }

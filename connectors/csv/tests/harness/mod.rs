@@ -17,8 +17,8 @@ use unbatch_api::context::{CommittedSender, Notice};
 use unbatch_api::testkit::context::{limits, place, source_context};
 use unbatch_api::testkit::rows::row_texts;
 use unbatch_api::{
-    Advance, Bound, CheckContext, Checkpoint, Committed, Error, Limits, Ownership, RejectedRow, Reports, Source,
-    SourceConnector, SplitId, StopAfter,
+    Advance, Bound, CheckContext, Checkpoint, Committed, Error, Limits, Ownership, QuarantineEntry, RejectedRow,
+    Reports, Source, SourceConnector, SplitId, StopAfter,
 };
 use unbatch_csv::{CsvDrops, CsvDropsConfig};
 
@@ -145,6 +145,7 @@ impl Drops {
             pending: vec![],
             rows: vec![],
             rejected: vec![],
+            replayed: vec![],
         })
     }
 }
@@ -190,6 +191,8 @@ pub struct Run {
     /// Good rows: `stock.csv:2 1|a`.
     pub rows: Vec<String>,
     pub rejected: Vec<RejectedRow>,
+    /// Entries of parked files that are done with.
+    pub replayed: Vec<QuarantineEntry>,
 }
 
 impl Run {
@@ -202,6 +205,7 @@ impl Run {
             self.rows.push(format!("{} {text}", batch.origin.rows.row(i)));
         }
         self.rejected.extend(batch.rejected);
+        self.replayed.extend(batch.replayed);
         let advance = batch.advance.expect("every batch of files is a place to stop");
         self.given.apply(&advance)?;
         self.pending.push(advance);
@@ -309,4 +313,18 @@ pub fn numbered(numbers: std::ops::Range<u64>) -> String {
 /// `<file>:<line> <id>|row-<id>` for each number, the header on line 1.
 pub fn rows_of(file: &str, numbers: std::ops::Range<u64>) -> Vec<String> {
     numbers.clone().map(|n| format!("{file}:{} {n}|row-{n}", n - numbers.start + 2)).collect()
+}
+
+/// Names, contents and times of everything in a folder and in those inside it, a line for each.
+pub fn everything_in(folder: &Path) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let stat = std::fs::metadata(folder).unwrap();
+    let times = (stat.mtime(), stat.mtime_nsec(), stat.ctime(), stat.ctime_nsec());
+    let content = if stat.is_file() { std::fs::read(folder).unwrap() } else { vec![] };
+    let mut lines = vec![format!("{} {times:?} {}", folder.display(), String::from_utf8_lossy(&content))];
+    if stat.is_dir() {
+        let inside = std::fs::read_dir(folder).unwrap();
+        lines.extend(inside.flat_map(|entry| everything_in(&entry.unwrap().path())));
+    }
+    lines
 }

@@ -248,7 +248,7 @@ impl SinkConnector for MemorySinkConnector {
         faults.usurp_with(move || {
             let (store, options, cx) = usurper.clone();
             // a stand-in has no configuration of its own: it may take over facts, it must not make the first ones up
-            let admit = Box::new(|stored: Option<&Facts>| stored.cloned().ok_or_else(nothing_to_take));
+            let admit = Box::new(|stored: Option<&Stored>| stored.map(|s| s.facts.clone()).ok_or_else(nothing_to_take));
             Box::pin(async move {
                 let opened = MemorySink::fence(store, options, cx)?.open(admit).await;
                 opened

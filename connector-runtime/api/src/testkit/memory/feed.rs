@@ -3,7 +3,7 @@
 use super::transaction::Transaction;
 use crate::checkpoint::{Advance, Checkpoint, Part};
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -34,6 +34,7 @@ struct Book {
     incarnation: u64,
     parts: BTreeMap<Part, PartLog>,
     releases: Vec<Release>,
+    claims: BTreeSet<String>,
     vouched: Vec<Advance>,
     settled: Vec<Checkpoint>,
     guard: Option<Guard>,
@@ -83,6 +84,10 @@ impl MemoryFeed {
     /// Every release so far, in order.
     pub fn releases(&self) -> Vec<Release> {
         self.book().releases.clone()
+    }
+    /// Who reads it, as a database knows the slots of its readers.
+    pub fn claims(&self) -> Vec<String> {
+        self.book().claims.iter().cloned().collect()
     }
     /// Everything that sources were asked to vouch for.
     pub fn vouched(&self) -> Vec<Advance> {
@@ -154,6 +159,9 @@ impl MemoryFeed {
             log.released = log.released.max(transactions);
         }
         book.releases.push(release);
+    }
+    pub(super) fn claim(&self, reader: &str) {
+        self.book().claims.insert(reader.to_owned());
     }
     pub(super) fn note_vouched(&self, advance: &Advance) {
         self.book().vouched.push(advance.clone());

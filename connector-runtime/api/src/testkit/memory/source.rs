@@ -51,6 +51,10 @@ pub enum SourceSabotage {
     LosesDroppedBatch,
     /// Goes on after the bound.
     EndsOnlyOnce,
+    /// Claims the feed though it was opened only to look.
+    ClaimsWhileLooking,
+    /// Releases what a run left to be released though it was opened only to look.
+    ReleasesWhileLooking,
 }
 
 /// Reads the feed's parts in turn, a whole transaction at a time, with `advance: None` inside one. Position:
@@ -73,6 +77,7 @@ pub struct MemorySource {
     uncut_rows: u64,
     uncut_bytes: usize,
     engine_is_there: bool,
+    looks_only: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -98,7 +103,11 @@ impl MemorySource {
         if noted.is_some_and(|n| n.as_ref() != incarnation.to_string().as_bytes()) {
             return Err(Error::lost("opening the feed failed: it was recreated since it was read"));
         }
+        if !cx.looks_only || sabotage == Some(SourceSabotage::ClaimsWhileLooking) {
+            feed.claim(&cx.place.split.to_string());
+        }
         let mut source = MemorySource {
+            looks_only: cx.looks_only,
             incarnation_noted: noted.is_some(),
             incarnation,
             share,
@@ -154,6 +163,9 @@ impl MemorySource {
     }
 
     fn release(&self, committed: &Checkpoint) {
+        if self.looks_only && self.sabotage != Some(SourceSabotage::ReleasesWhileLooking) {
+            return;
+        }
         for (part, position) in &committed.parts {
             let Ok((transaction, ordinal)) = parse(position) else { continue };
             let whole = self.feed.length(part, transaction).is_some_and(|n| ordinal.is_none_or(|o| o >= n));

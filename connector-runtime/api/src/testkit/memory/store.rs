@@ -154,7 +154,7 @@ impl MemoryStore {
         if progress.token != token {
             return Err(fenced_between());
         }
-        let admitted = admit(progress.facts.as_ref())?;
+        let admitted = admit(progress.stored().filter(|stored| !stored.forgotten).as_ref())?;
         let (seq, counters) = progress.facts.as_ref().map_or_else(Default::default, |f| (f.seq, f.counters));
         progress.owner += 1;
         progress.generation = progress.generation.max(admitted.generation);
@@ -319,7 +319,7 @@ impl QuarantineReader for MemoryQuarantine {
         let unknown = |e| Error::misconfigured("reading a cursor of the quarantine failed").caused_by(e);
         let start = after.map(str::parse::<usize>).transpose().map_err(unknown)?.unwrap_or_default();
         let all = self.store.quarantine(&self.key.0, &self.key.1);
-        let mut page = QuarantinePage { entries: Vec::new(), next: None };
+        let mut page = QuarantinePage::default();
         for (i, entry) in all.into_iter().enumerate().skip(start) {
             if page.entries.len() == limit {
                 page.next = Some(i.to_string());

@@ -13,6 +13,7 @@
 //! ```
 
 mod ledger;
+mod looking;
 mod reading;
 mod sink;
 mod sink_commit;

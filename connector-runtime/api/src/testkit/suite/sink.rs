@@ -160,7 +160,7 @@ async fn commits<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<(), Br
     ensure(FIRST, found.is_none(), || format!("inspect found {found:?}"))?;
     let seen = Arc::new(Mutex::new(None));
     let note = seen.clone();
-    let admit = Box::new(move |stored: Option<&Facts>| -> Result<Facts> {
+    let admit = Box::new(move |stored: Option<&Stored>| -> Result<Facts> {
         *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(stored.cloned());
         Ok(first_facts())
     });
@@ -206,17 +206,18 @@ async fn keeps_facts<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result<()
         };
         let given = Arc::new(Mutex::new(None));
         let (note, answer) = (given.clone(), admitted.clone());
-        let admit = Box::new(move |stored: Option<&Facts>| -> Result<Facts> {
+        let admit = Box::new(move |stored: Option<&Stored>| -> Result<Facts> {
             *note.lock().unwrap_or_else(PoisonError::into_inner) = stored.cloned();
             Ok(answer)
         });
         let mut owner = open_fenced(FACTS, fence(FACTS, target, 0).await?, op, 0, admit).await?;
         let stored = given.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let last = stored.map(|f| (f.revision, f.seq, f.counters.written));
+        let last = stored.as_ref().map(|s| (s.facts.revision, s.facts.seq, s.facts.counters.written));
         let should = (round > 1).then_some((round - 1, seq, written));
         ensure(FACTS, last == should, || {
             format!("admit was given (revision, seq, rows written) {last:?} instead of {should:?}")
         })?;
+        same(FACTS, &stored.map(|s| s.checkpoint).unwrap_or_default(), &owner.committed)?;
         let facts = &owner.facts;
         ensure(FACTS, facts.owner > owner_before, || format!("owner {} came after owner {owner_before}", facts.owner))?;
         let kept = (facts.revision, &facts.config_hash, &facts.fingerprint, facts.splits, &facts.revisions);

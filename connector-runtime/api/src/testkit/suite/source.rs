@@ -1,5 +1,6 @@
 //! The suite of sources.
 
+use super::looking::{LOOKS, looks_without_a_trace};
 use super::reading::{BATCHES, CHAIN, NOTES, ORIGINS, Patience, Reading, Stop, UNCUT, difference, narrow};
 use super::{Attempt, Broken, Passed, broken, ensure, within};
 use crate::checkpoint::{Advance, Checkpoint};
@@ -26,9 +27,9 @@ const CONTINUES: &str = "a continuous input gives the same rows and does not end
 const READS_RAW: &str = "a rejected row can be read again, or the connector says why not";
 
 /// Every check of [`source_suite`], in its order.
-pub const SOURCE_CHECKS: [&str; 15] = [
+pub const SOURCE_CHECKS: [&str; 16] = [
     DESCRIBES, ALL_ROWS, BATCHES, CHAIN, NOTES, UNCUT, ORIGINS, NOT_EARLY, ENDED, READS_RAW, RESUMES, VOUCHES, SETTLES,
-    DROPPED, CONTINUES,
+    DROPPED, CONTINUES, LOOKS,
 ];
 
 /// What a source's test gives: upstreams with known rows. Keep them small (tens of rows, in several parts and with a
@@ -57,6 +58,10 @@ pub trait SourceUpstream<C: SourceConnector>: Send + Sync {
     /// For each of these rows, whether upstream has been told that it may forget it: its file is archived or deleted, its
     /// position is confirmed. Always false for an upstream that forgets by itself.
     async fn released(&self, rows: &[RowOrigin]) -> Result<Vec<bool>>;
+
+    /// Everything that others can see of it, a line for each thing, in any order: names, contents and times of its files and of
+    /// what lies beside them; slots, groups, positions, locks. While nobody changes it, the lines are the same.
+    async fn snapshot(&self) -> Result<Vec<String>>;
 }
 
 /// The rows of an upstream.
@@ -78,6 +83,7 @@ pub async fn source_suite<F: SourceFixture>(fixture: &F) -> Result<Passed, Broke
     within(SETTLES, releases_what_is_committed(fixture)).await?;
     within(DROPPED, survives_dropped_futures(fixture)).await?;
     within(CONTINUES, continues(fixture)).await?;
+    within(LOOKS, looks_without_a_trace(fixture)).await?;
     Ok(Passed { checks: SOURCE_CHECKS.to_vec() })
 }
 
@@ -298,7 +304,7 @@ async fn read_all(source: &mut dyn Source, limits: Limits, patience: Patience) -
     Ok(reading)
 }
 
-fn expect_rows(check: &'static str, reading: &Reading, expected: &Expected) -> Result<(), Broken> {
+pub(super) fn expect_rows(check: &'static str, reading: &Reading, expected: &Expected) -> Result<(), Broken> {
     let mut came: Vec<&str> = reading.arrivals.iter().filter(|a| !a.is_rejected).map(|a| a.cells.as_str()).collect();
     let mut should: Vec<&str> = expected.rows.iter().map(String::as_str).collect();
     came.sort_unstable();

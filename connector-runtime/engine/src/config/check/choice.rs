@@ -131,7 +131,10 @@ impl<'a> Checker<'a> {
                     );
                 }
                 None => {
-                    self.unknown(node, key, value, &names);
+                    let name = self.unknown(node, key, value, &names);
+                    let content =
+                        name.and_then(|name| keys.iter().find(|(k, _)| *k == name)).map(|(_, content)| *content);
+                    self.as_meant(node, value, content, name);
                 }
             }
         }
@@ -235,7 +238,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A schema after its references; for looking at its shape only.
-    fn resolved(&self, schema: &'a Value) -> &'a Value {
+    pub(super) fn resolved(&self, schema: &'a Value) -> &'a Value {
         let mut schema = schema;
         for _ in 0..REFERENCES_MAX {
             match self.target(schema) {

@@ -1,6 +1,7 @@
 //! Kinds, lists of words, formats and ranges of single values.
 
-use super::{Checker, Diagnostic, Node, REPEATED_MAX, Tree, called, list};
+use super::{Checker, Diagnostic, Node, REPEATED_MAX, Tree, called, list, short};
+use crate::config::mended::Meant;
 use crate::config::scalar::{Meaning, Scalar};
 use crate::config::suggest::{any_of, nearest};
 use regex::Regex;
@@ -59,6 +60,7 @@ impl<'a> Checker<'a> {
         let span = if scalar.is_some() { node.span } else { node.head };
         let diagnostic = Diagnostic::error("U0105", message).at(self.source, span);
         let meant = scalar.and_then(|s| nearest(&s.text, words.iter().copied()));
+        let diagnostic = diagnostic.meant(meant.map(|word| Meant::Text(word.to_owned())));
         self.found.push(match meant {
             Some(word) => {
                 let question = format!("did you mean `{word}`?");
@@ -95,9 +97,14 @@ impl<'a> Checker<'a> {
             _ => (node.head, format!("it is {}", kind_word(node))),
         };
         let message = format!("{} must be {wanted}, but {found}", called(node));
+        let quoted = match &node.value {
+            Tree::Scalar(s) if wanted.starts_with("text") && s.meaning() != Meaning::Nothing => Some(s.text.clone()),
+            _ => None,
+        };
         self.found.push(
             Diagnostic::error("U0104", message)
                 .at(self.source, span)
+                .meant(quoted.map(Meant::Text))
                 .label(format!("{wanted} is wanted here"))
                 .help(help.to_owned()),
         );
@@ -160,10 +167,22 @@ impl<'a> Checker<'a> {
         if compiled.as_ref().is_none_or(|p| p.is_match(&scalar.text)) {
             return;
         }
+        if let Some(whole) = self.cut_at_comma(node) {
+            let message = format!("`{}` is not allowed in {}: the comma ends it", short(&scalar.text), called(node));
+            self.found.push(
+                Diagnostic::error("U0110", message)
+                    .at(self.source, node.span)
+                    .label(format!("did you mean \"{whole}\"?"))
+                    .help(format!("put it in quotes: \"{whole}\""))
+                    .meant(Some(Meant::Text(whole.to_owned()))),
+            );
+            return;
+        }
         let shown = self.shown(node, scalar);
         let diagnostic = Diagnostic::error("U0110", format!("{shown} is not allowed in {}", called(node)));
         let meaning = self.description(schema);
         let words = meaning.unwrap_or_default().split([' ', ',']).filter(|w| w.len() > 2);
+        let diagnostic = diagnostic.meant(self.likely(&scalar.text, schema).map(Meant::Text));
         self.found.push(
             match (nearest(&scalar.text, words), meaning) {
                 (Some(word), Some(meaning)) => {
@@ -174,6 +193,38 @@ impl<'a> Checker<'a> {
             }
             .at(self.source, node.span),
         );
+    }
+
+    /// `decimal(12,2)` without quotes between `{` and `}`, where the comma begins the next entry.
+    pub(super) fn cut_at_comma(&self, node: &Node) -> Option<&str> {
+        let Tree::Scalar(scalar) = &node.value else { return None };
+        let rest = self.source.text().get(node.span.offset..)?;
+        let is_open = scalar.is_plain && scalar.text.contains('(') && !scalar.text.contains(')');
+        let whole = rest.get(..=rest.find([')', '\n'])?)?;
+        let is_cut = is_open && whole.ends_with(')') && whole.strip_prefix(&scalar.text)?.starts_with(',');
+        (is_cut && !self.source.is_concealed(&node.span.range())).then_some(whole)
+    }
+
+    /// A word of a schema's description that its pattern allows, the one nearest to `text` if any is near.
+    fn likely(&self, text: &str, schema: &'a Value) -> Option<String> {
+        let pattern = Regex::new(schema.get("pattern")?.as_str()?).ok()?;
+        let words: Vec<&str> =
+            self.description(schema)?.split([' ', ',']).filter(|word| pattern.is_match(word)).collect();
+        nearest(text, words.iter().copied()).or(words.first().copied()).map(str::to_owned)
+    }
+
+    /// Some text that would do, for whoever looks at what stands beside it.
+    pub(super) fn any_text(&self, schema: &'a Value) -> Option<String> {
+        let schema = self.resolved(schema);
+        let has = |key: &str| schema.get(key).is_some();
+        if let Some(word) = list(schema, "enum").first().and_then(Value::as_str) {
+            return Some(word.to_owned());
+        }
+        if kinds(schema).contains(&"string") {
+            return if has("pattern") { self.likely("", schema) } else { (!has("format")).then(|| "x".to_owned()) };
+        }
+        let options = ["oneOf", "anyOf"].into_iter().flat_map(|key| list(schema, key));
+        options.into_iter().find_map(|option| self.any_text(option))
     }
 
     fn integer_range(&mut self, node: &Node, number: i128, format: &str, schema: &'a Value) {

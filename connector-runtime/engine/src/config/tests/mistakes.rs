@@ -179,7 +179,7 @@ fn syntax_errors_have_a_place_and_a_remedy() {
         ("a: b: c\n", "U0101 1:5 this is not valid YAML: a `:` is not expected here"),
         ("a:\n\tb: 1\n", "U0101 2:1 this is not valid YAML: a tab is used to indent"),
         ("a: \"b\n", "U0101 1:4 this is not valid YAML: a quote is opened and never closed"),
-        ("a: [1, 2\nb: 3\n", "U0101 2:2 this is not valid YAML: a list or mapping in brackets is not complete"),
+        ("a: [1, 2\nb: 3\n", "U0101 1:8 this is not valid YAML: a list or mapping in brackets is not complete"),
         ("a: {schema}.{table}\n", "U0101 1:4 this is not valid YAML: text follows a closing bracket"),
         ("a: *.csv\n", "U0101 1:4 this is not valid YAML: there is no anchor of this name"),
         ("a: @x\n", "U0101 1:4 this is not valid YAML: a value cannot begin with this character"),

@@ -5,6 +5,7 @@ mod fake;
 mod mistakes;
 mod pipelines;
 mod robustness;
+mod several;
 
 use super::*;
 use schemars::JsonSchema;

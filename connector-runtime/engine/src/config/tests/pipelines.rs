@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 use unbatch_api::{Delivery, Severity};
 
-const PRICES: &str = "\
+pub(super) const PRICES: &str = "\
 version: 1
 pipeline: prices
 replaces: {job: load_prices, schedule: \"30 3 * * *\"}
@@ -26,7 +26,7 @@ slo: {freshness: 30s}
 formerly: old-prices
 ";
 
-fn load_one(name: &str, text: &str) -> (Option<PipelineSpec>, Diagnostics) {
+pub(super) fn load_one(name: &str, text: &str) -> (Option<PipelineSpec>, Diagnostics) {
     load_text(Path::new(name), text, &fake::registry())
 }
 
@@ -145,6 +145,7 @@ fn parts_are_checked_although_others_are_wrong() {
     assert_eq!(
         lines(&found),
         [
+            "U0124 2:11 pipeline `prices` stands in a file of another name, `x`",
             "U0201 6:10 `bad` is no URL",
             "U0302 13:17 a topic needs a name",
             "U0108 16:18 `slo.freshness` must be a duration, but `soon` is not a duration like 250ms, 5s or 10m",

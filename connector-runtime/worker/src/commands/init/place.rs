@@ -4,7 +4,8 @@ use crate::dev;
 use crate::failure::Outcome;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use unbatch_api::draft::{absolute, way};
 use unbatch_api::{Error, PipelineName};
 
 /// Where pipelines are looked for first.
@@ -59,6 +60,14 @@ impl Place {
         };
         let name = PipelineName::parse(stem).map_err(|why| odd(format!("the name {why}; `{}` would do", fit(stem))))?;
         let base = absolute(path).parent().map(Path::to_owned).unwrap_or_default();
+        // a slip in the path would make folders that nobody looks into; the usual one is made as it is without --output
+        if !base.is_dir() && path.parent() != Some(Path::new(USUAL_FOLDER)) {
+            return Err(Error::misconfigured("naming the pipeline file failed, its folder is not there")
+                .code("U0737")
+                .with("folder", base.display())
+                .help("make the folder first, or mend the path; without --output it is pipelines/")
+                .into());
+        }
         Ok(Place::File { file: path.to_owned(), name, base })
     }
 
@@ -114,27 +123,36 @@ pub(super) fn write(file: &Path, text: &str, force: bool) -> Outcome<()> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|e| unwritable(folder, e))?;
     if !force {
-        return match File::create_new(file).and_then(|mut f| f.write_all(text.as_bytes())) {
+        return match File::create_new(file) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => refuse_existing(file, false),
-            written => Ok(written.map_err(|e| unwritable(file, e))?),
+            made => Ok(made.and_then(|f| fill(f, file, text)).map_err(|e| unwritable(file, e))?),
         };
     }
-    replace(file, text)
+    Ok(replace(file, text).map_err(|e| unwritable(file, e))?)
+}
+
+/// What could not be written whole, on a full disk, is taken away again.
+fn fill(mut made: File, file: &Path, text: &str) -> std::io::Result<()> {
+    let written = made.write_all(text.as_bytes());
+    if written.is_err() {
+        let _ = fs::remove_file(file);
+    }
+    written
 }
 
 /// Makes the schema file that editors read, new with each draft: it belongs to this binary.
 pub(super) fn write_schema(file: &Path, text: &str) -> Outcome<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|e| unwritable(folder, e))?;
+    fs::create_dir_all(folder).map_err(|e| schema_unwritable(folder, e))?;
     let ignore = folder.join(".gitignore");
     if !ignore.exists() {
         // nothing in here belongs into a repository
-        fs::write(&ignore, "*\n").map_err(|e| unwritable(&ignore, e))?;
+        fs::write(&ignore, "*\n").map_err(|e| schema_unwritable(&ignore, e))?;
     }
-    replace(file, text)
+    Ok(replace(file, text).map_err(|e| schema_unwritable(file, e))?)
 }
 
-fn replace(file: &Path, text: &str) -> Outcome<()> {
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(format!(".{}~", std::process::id()));
     let draft = PathBuf::from(draft);
@@ -142,14 +160,23 @@ fn replace(file: &Path, text: &str) -> Outcome<()> {
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    Ok(written.map_err(|e| unwritable(file, e))?)
+    written
+}
+
+/// The schema has one place, whatever --output says.
+fn schema_unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::misconfigured("writing the schema that editors read failed")
+        .code("U0737")
+        .with("path", path.display())
+        .help("it stands beside what `run --dev` keeps in the current folder: give this user the right to write there, or make room; --output - writes no file")
+        .caused_by(cause)
 }
 
 fn unwritable(path: &Path, cause: std::io::Error) -> Error {
     Error::misconfigured("writing the pipeline file failed")
         .code("U0737")
         .with("path", path.display())
-        .help("work in a folder that can be written to, or name another place with --output; - is standard output")
+        .help("work in a folder that can be written to and has room, or name another place with --output; - is standard output")
         .caused_by(cause)
 }
 
@@ -183,25 +210,6 @@ fn fit(text: &str) -> String {
     if name.is_empty() { "pipeline".to_owned() } else { name.to_owned() }
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let mut tidied = PathBuf::new();
-    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
-        match component {
-            Component::ParentDir => _ = tidied.pop(),
-            other => tidied.push(other),
-        }
-    }
-    tidied
-}
-
-fn way(from: &Path, to: &Path) -> PathBuf {
-    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n(Component::ParentDir, from.len() - shared);
-    up.chain(to[shared..].iter().copied()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +237,7 @@ mod tests {
             _ => None,
         };
         assert_eq!((code("a.yml"), code("A_b.yaml"), code("a")), (Some("U0737"), Some("U0737"), Some("U0737")));
-        let place = Place::of(Some(Path::new("jobs/prices.yaml"))).ok().unwrap();
+        let place = Place::of(Some(Path::new("pipelines/prices.yaml"))).ok().unwrap();
         let name = place.pipeline("other").ok().unwrap();
         let target = place.target(&name).unwrap();
         assert_eq!((name.as_str(), target.modeline.as_str()), ("prices", "../.unbatch/pipeline.schema.json"));

@@ -4,6 +4,7 @@
 
 use super::plot;
 use super::view::{View, severity};
+use crate::commands::status::parked_text;
 use crate::durations::duration;
 use crate::http::report::{PipelineReport, SplitReport};
 use crate::tables::{GAP, with_room};
@@ -223,6 +224,7 @@ fn columns(pipelines: &[&PipelineReport], now_ms: u64, look: Look) -> Vec<Column
         Column { name, is_number, rank, cells }
     };
     let plain = |text: String| (text, Style::default());
+    let stored = |p: &PipelineReport, figure| if p.is_known() { grouped(figure) } else { "-".to_owned() };
     let ago = |then: Option<u64>| then.map_or_else(|| "-".to_owned(), |t| duration(now_ms.saturating_sub(t)));
     let mut all = vec![
         column("PIPELINE", false, 0, &|p| plain(cut(&p.pipeline, NAME_MAX, look))),
@@ -234,9 +236,11 @@ fn columns(pipelines: &[&PipelineReport], now_ms: u64, look: Look) -> Vec<Column
         }),
         column("ROWS/S", true, 0, &|p| plain(grouped(p.rows_per_second().round() as u64))),
         Column { name: PLOT, is_number: false, rank: 4, cells: vec![plain(" ".repeat(PLOT_MIN)); pipelines.len()] },
-        column("WRITTEN", true, 6, &|p| plain(grouped(p.written()))),
-        column("QUARANTINED", true, 3, &|p| plain(grouped(p.quarantined()))),
-        column("COMMIT", true, 2, &|p| plain(ago(p.last_commit_ms()))),
+        column("WRITTEN", true, 6, &|p| plain(stored(p, p.written()))),
+        column("QUARANTINED", true, 3, &|p| plain(stored(p, p.quarantined()))),
+        column("COMMIT", true, 2, &|p| {
+            plain(if p.committed_earlier() { "before start".to_owned() } else { ago(p.last_commit_ms()) })
+        }),
     ];
     if pipelines.iter().any(|p| p.backlog().is_some()) {
         all.push(column("TO READ", true, 5, &|p| plain(p.backlog().unwrap_or_else(|| "-".to_owned()))));
@@ -258,7 +262,10 @@ fn error_cell(p: &PipelineReport, now_ms: u64, look: Look) -> (String, Style) {
             let ago = duration(now_ms.saturating_sub(past.at_ms));
             (cut(&format!("{}, {ago} ago", code(&past.trouble.code)), ERROR_MAX, look), Style::default())
         }
-        (None, None) => ("-".to_owned(), Style::default()),
+        (None, None) => match parked_text(p) {
+            Some(parked) => (parked, look.colour(Color::Magenta)),
+            None => ("-".to_owned(), Style::default()),
+        },
     }
 }
 

@@ -126,6 +126,19 @@ fn details_tell_the_error_what_to_do_and_where_it_stands() {
 }
 
 #[test]
+fn after_a_restart_of_the_worker_what_was_before_is_shown() {
+    let report = WorkerReport::of(&json!({"pipelines": [
+        {"pipeline": "a", "state": "running", "splits": [{"generation": 1, "epoch": 3, "written_ever": 20,
+            "quarantined_ever": 1, "numbers": {"files_parked": 1}}]},
+        {"pipeline": "b", "state": "starting", "splits": [{"generation": 0}]},
+    ]}));
+    let got = lines(&View::new("h:1".into(), report, NOW_MS), PLAIN, 200, 12);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    assert!(words(&got[3]).ends_with("20 1 before start 1 1 file parked ,"), "{got:#?}");
+    assert!(words(&got[4]).ends_with("- - - 0 - ,"), "{got:#?}");
+}
+
+#[test]
 fn paused_and_lost_are_said_and_an_empty_worker_too() {
     let mut view = view();
     view.take(Err(unbatch_api::Error::transient("asking the worker failed")), NOW_MS - 5_000);

@@ -1,0 +1,129 @@
+//! `unbatch quarantine` with the real binary and a real broker: what is in the way of an entry is named and keeps nobody from the
+//! others, and what is done with leaves the list.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests stop at what they did not expect")]
+
+mod shop;
+
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use shop::{DEADLINE, Shop};
+use unbatch_test_harness::{Broker, unique_name};
+
+const MENDED: [&str; 4] = ["--code", "bad_decimal", "--set", "price=7.00"];
+
+/// Something else writes into the quarantine topic.
+fn write(broker: &Broker, topic: &str, key: &str, value: &str) {
+    let producer: BaseProducer = broker.client().create().unwrap();
+    producer.send(BaseRecord::to(topic).partition(0).key(key).payload(value)).map_err(|(e, _)| e).unwrap();
+    producer.flush(DEADLINE).unwrap();
+}
+
+#[test]
+fn what_is_no_entry_is_named_and_keeps_nobody_from_the_others() {
+    let Some(broker) = Broker::from_env("what_is_no_entry_is_named_and_keeps_nobody_from_the_others") else { return };
+    let shop = Shop::new(&broker);
+    write(&broker, &shop.quarantine(), "deadbeef0001", "DE89370400440532013000");
+    write(&broker, &shop.quarantine(), "deadbeef0002", r#"{"v":1,"iban":"DE89370400440532013000"}"#);
+    shop.drop_file("noon.csv", "sku,price\nG,1.O0\n");
+    shop.run_once();
+
+    let list = shop.list(&[]);
+    assert_eq!(list.status.code(), Some(1), "{}{}", list.stdout, list.stderr);
+    assert_eq!(list.stdout.matches("bad_decimal").count(), 4, "{}", list.stdout);
+    assert!(
+        list.stderr.contains("U0294") && list.stderr.contains(&format!("{}-0@", shop.quarantine())),
+        "{}",
+        list.stderr
+    );
+    let json = shop.list_json(&["--limit", "4"]);
+    assert_eq!((&json["ok"], &json["error"]["code"]), (&false.into(), &"U0294".into()), "{json}");
+    let unreadable: Vec<&str> =
+        json["result"]["unreadable"].as_array().unwrap().iter().map(|u| u["id"].as_str().unwrap()).collect();
+    assert_eq!(unreadable, ["deadbeef0001", "deadbeef0002"], "{json}");
+
+    let shown = shop.replay(&[&MENDED[..], &["--dry-run"]].concat());
+    assert_eq!((shown.status.code(), shown.stdout.matches("7.00").count()), (Some(1), 4), "{}", shown.stdout);
+    let one = json["result"]["entries"][0]["id"].as_str().unwrap();
+    let named = shop.replay(&["--ids", one, "--set", "price=7.00"]);
+    assert_eq!(named.status.code(), Some(0), "nobody asked for the others: {}{}", named.stdout, named.stderr);
+    let wrong = shop.replay(&["--ids", "deadbeef0001", "--set", "price=7.00"]);
+    assert!(wrong.stderr.contains("U0294"), "{}{}", wrong.stdout, wrong.stderr);
+    let replay = shop.replay(&MENDED);
+    assert_eq!(replay.status.code(), Some(1), "{}{}", replay.stdout, replay.stderr);
+    assert!(replay.stdout.contains("3 rows replayed") && replay.stderr.contains("U0294"), "{}", replay.stderr);
+    assert_eq!(shop.rows().len(), 7);
+    for told in [&list, &replay, &wrong] {
+        assert!(!told.stdout.contains("DE89") && !told.stderr.contains("DE89"), "{}{}", told.stdout, told.stderr);
+    }
+}
+
+#[test]
+fn a_row_that_was_not_kept_whole_is_marked_and_left_and_the_others_go() {
+    let Some(broker) = Broker::from_env("a_row_that_was_not_kept_whole_is_marked_and_left_and_the_others_go") else {
+        return;
+    };
+    let refused = unique_name("refused");
+    broker.create_topic(&refused, 1, &[("cleanup.policy", "compact"), ("max.message.bytes", "8192")]);
+    let shop = Shop::empty(&broker, &format!("on_error: {{quarantine: {{name: {refused}}}}}\n"));
+    shop.drop_file("a.csv", &format!("sku,price\nA,1.O0\n{},2.O0\nC,3.O0\n", "B".repeat(20_000)));
+    shop.run_once();
+    let list = shop.list(&[]);
+    assert_eq!((list.stdout.matches("[cut] ").count(), list.status.code()), (1, Some(0)), "{}", list.stdout);
+    assert!(list.stdout.contains("cannot take it"), "{}", list.stdout);
+    let json = shop.list_json(&[]);
+    let cut: Vec<bool> = json["result"]["entries"].as_array().unwrap().iter().map(|e| e["cut"] == true).collect();
+    assert_eq!(cut, [false, true, false], "{json}");
+    let show = shop.launch(&["quarantine", "show", "prices"]).run(DEADLINE);
+    assert!(show.stdout.contains("were kept; SHA-256 of all") && show.stdout.contains("correct it in a.csv:3"));
+
+    let replay = shop.replay(&MENDED);
+    assert_eq!(replay.status.code(), Some(4), "{}{}", replay.stdout, replay.stderr);
+    assert!(replay.stdout.contains("2 rows replayed, 1 still wrong"), "{}", replay.stdout);
+    assert!(replay.stdout.contains("U0767") && replay.stdout.contains("correct it in a.csv:3"), "{}", replay.stdout);
+    assert_eq!(shop.rows().len(), 2);
+}
+
+#[test]
+fn entries_that_are_passed_over_are_named_with_the_reason() {
+    let Some(broker) = Broker::from_env("entries_that_are_passed_over_are_named_with_the_reason") else { return };
+    let shop = Shop::new(&broker);
+    let set = shop.launch(&["offsets", "set", "prices", "morning.csv=again", "--yes"]).run(DEADLINE);
+    assert!(set.status.success(), "{}{}", set.stdout, set.stderr);
+    let replay = shop.replay(&MENDED);
+    assert_eq!(replay.status.code(), Some(4), "{}{}", replay.stdout, replay.stderr);
+    for part in
+        ["morning.csv:3", "morning.csv:5", "morning.csv:7", "positions moved once since", "3 passed over", "--ids"]
+    {
+        assert!(replay.stdout.contains(part), "{part} in {}", replay.stdout);
+    }
+    let json = shop.replay_json(&MENDED);
+    let passed = json["result"]["passed_over"].as_array().unwrap();
+    assert_eq!((passed.len(), &passed[0]["code"]), (3, &"bad_decimal".into()), "{json}");
+    assert_eq!((&passed[0]["generation"], &passed[0]["generation_now"]), (&1.into(), &2.into()), "{json}");
+    let id = passed[0]["id"].as_str().unwrap();
+    assert_eq!(shop.replay_json(&["--ids", id, "--set", "price=7.00"])["result"]["rows"], 1);
+}
+
+/// What a person does: the delimiter was wrong in the pipeline, not in the file.
+#[test]
+fn a_parked_file_leaves_the_list_once_the_pipeline_is_mended() {
+    let Some(broker) = Broker::from_env("a_parked_file_leaves_the_list_once_the_pipeline_is_mended") else { return };
+    let shop = Shop::empty(&broker, "");
+    shop.drop_file("a.csv", "sku;price\nA;1.00\nB;2.O0\n");
+    let run = shop.launch(&["run", "--once", "--no-http"]).run(DEADLINE);
+    assert_eq!(run.status.code(), Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(shop.list(&[]).stdout.contains("header_missing_column"));
+    let replay = shop.replay(&[]);
+    assert_eq!(replay.status.code(), Some(4), "{}", replay.stderr);
+    assert!(replay.stdout.contains("a file is not replayed"), "{}", replay.stdout);
+
+    shop.edit("    ready_when:", "    dialect: {delimiter: \";\"}\n    ready_when:");
+    shop.run_once();
+    assert_eq!(shop.rows().len(), 1);
+    let list = shop.list(&[]);
+    assert!(list.stdout.contains("a.csv:3") && !list.stdout.contains("header_missing_column"), "{}", list.stdout);
+    let all = shop.list(&["--all"]);
+    assert!(all.stdout.contains("[replayed] the file was parked"), "{}", all.stdout);
+    assert!(all.stdout.contains("settled: it was read to its end later"), "{}", all.stdout);
+    shop.run_once();
+    assert_eq!(shop.rows().len(), 1, "once");
+}
