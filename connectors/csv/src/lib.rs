@@ -23,9 +23,12 @@ mod reader;
 mod rejects;
 mod release;
 mod replay;
+mod rewrite;
 mod sample;
 mod scanner;
 mod source;
+mod syntax;
+mod trailer;
 mod turns;
 mod validate;
 

@@ -4,6 +4,7 @@ use crate::file_stat::FileStat;
 use crate::position::{Place, id_in};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use unbatch_api::{Checkpoint, Error, NoteKey, Result};
 
 const OPEN_PREFIX: &str = "open/";
@@ -30,6 +31,9 @@ pub struct OpenNote {
     /// Where reading began, when it was not the beginning: the file had grown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<u64>,
+    /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<String, String>,
 }
 
 /// An open file as a checkpoint has it.

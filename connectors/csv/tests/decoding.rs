@@ -149,6 +149,7 @@ async fn long_fields_are_refused_and_endless_records_park_the_file() {
         .with("columns", json!([]))
         .with("field_max", json!("8B"))
         .with("record_max", json!("1MiB"))
+        .with("field_lines_max", json!(10_000_000))
         .with("ready_when", json!({"stable_for": "1ms"}));
     drops.deliver("a.csv", "v,w\n1,123456789\n2,x\n");
     drops.deliver("b.csv", format!("v,w\n3,x\n4,\"{}\"\n5,y\n", "z\n".repeat(1 << 20)));

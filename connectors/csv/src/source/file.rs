@@ -304,6 +304,7 @@ impl Feed {
             chain,
             rejected: reading.reader.rejected(),
             began_at: reading.began_at,
+            totals: reading.reader.totals(),
         }
     }
 
