@@ -192,7 +192,7 @@ pub const CODES: &[CodeEntry] = &[
         "Double the quotes inside fields where the file is written, or set `dialect.quote` to the character that is used.",
     ),
     (
-        "bad_time",
+        "bad_time_of_day",
         "not a time of day",
         "A string column with a `format` is a time of day, and the field is none in that notation.",
         "Set the column's `format`, such as %H:%M, or mend it where the file is written.",
@@ -216,16 +216,16 @@ pub const CODES: &[CodeEntry] = &[
         "Nothing, if it was sent twice by mistake. To load it all the same set it to `again` with `unbatch offsets set`, or set `redelivered: load`.",
     ),
     (
-        "field_too_many_lines",
-        "a quoted field with too many lines",
-        "A quoted field goes over more lines than `field_lines_max` allows. As a rule a quote is missing, and the field swallows good rows. The file was parked in front of it.",
-        "Look for the quote at the line that the entry names. Raise `field_lines_max` if such fields are meant.",
-    ),
-    (
         "field_too_large",
         "a field longer than field_max",
         "A field of a declared or found column has more bytes than `field_max` allows.",
         "Raise `field_max` if such fields are meant; otherwise a quote is missing in the row.",
+    ),
+    (
+        "field_too_many_lines",
+        "a quoted field with too many lines",
+        "A quoted field goes over more lines than `field_lines_max` allows. As a rule a quote is missing, and the field swallows good rows. The file was parked in front of it.",
+        "Look for the quote at the line that the entry names. Raise `field_lines_max` if such fields are meant.",
     ),
     (
         "grown",

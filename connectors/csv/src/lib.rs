@@ -12,6 +12,8 @@ mod decode;
 mod digest;
 mod file_stat;
 mod folder;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod ledger;
 mod location;
 mod notes;

@@ -76,3 +76,16 @@ pub fn open_files(checkpoint: &Checkpoint) -> Result<Vec<OpenFile>> {
     files.sort_by(|a, b| a.note.path.cmp(&b.note.path));
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_from_before_there_were_totals_is_read_and_written_as_it_was() {
+        let old = r#"{"v":1,"path":"a.csv","stat":{"size":9,"mtime":1,"ctime":1,"inode":7},"prefix":"00","chunks":0,"rejected":2}"#;
+        let note: OpenNote = serde_json::from_str(old).unwrap();
+        assert_eq!((note.totals.len(), note.rejected), (0, 2));
+        assert_eq!(std::str::from_utf8(&note.encode().unwrap()).unwrap(), old);
+    }
+}

@@ -1,13 +1,14 @@
 //! Reads one file from a place in it: pieces of bytes in, decoded blocks of rows out.
 
+mod beginning;
 mod ending;
 
 use crate::config::{CsvDropsConfig, Header, Ragged};
-use crate::decode::{BadHeader, Cells, Fault, Faults, Layout};
+use crate::decode::{Cells, Fault, Faults, Layout};
 use crate::digest::ContentDigest;
 use crate::position::Place;
 use crate::rejects::{self, Refused};
-use crate::scanner::{Block, Bounds, RecordPlace, Scanned, Wanted};
+use crate::scanner::{Block, Bounds, Scanned, Wanted};
 use crate::syntax::Syntax;
 use crate::trailer::{Totals, TrailerRule};
 use bytes::Bytes;
@@ -24,6 +25,8 @@ use unbatch_api::{Error, Result, StopAfter};
 pub const PIECE_BYTES: usize = 1 << 20;
 /// What is read first: most files are smaller, and need no more.
 const FIRST_BYTES: usize = 64 << 10;
+/// Records that are looked at for the width of a file without a header.
+const FIRST_RECORDS: usize = 64;
 /// Fields that are kept of a record beyond those that it should have.
 const SPARE_FIELDS: usize = 4096;
 /// How much of an unfinished record goes into the entry of a parked file.
@@ -254,52 +257,6 @@ impl<R: Read + Seek> FileReader<R> {
         }
     }
 
-    /// Lines in front of the header, whatever is in them.
-    fn skip_lines(&mut self) -> Result<Option<BadFile>> {
-        for _ in 0..self.config.dialect.skip {
-            loop {
-                let data = &self.buffer[self.begin..self.end];
-                if let Some((_, next)) = self.syntax.line_end().find(data, 0, self.at_end) {
-                    self.use_up(&Scanned::of(next, 1));
-                    break;
-                }
-                if let Some(bad) = self.more()? {
-                    return Ok(Some(bad));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn lay_out(&mut self) -> Result<Layout, BadHeader> {
-        let first_bad = self.block.misshapen.first();
-        if self.config.dialect.header == Header::None {
-            let found = self.block.fields.len();
-            let is_trailer = |place: RecordPlace| {
-                let record = &self.buffer[self.begin + place.start as usize..self.begin + place.end as usize];
-                self.trailer.as_ref().is_some_and(|(rule, _)| rule.is_at(record))
-            };
-            let is_no_row = first_bad.is_some() || self.block.find(is_trailer).is_some();
-            let found = if is_no_row { self.config.columns.len().max(1) } else { found };
-            return Layout::by_position(&self.config, found);
-        }
-        if first_bad.is_some() {
-            let message = "the header has something other than a delimiter after a closing quote".into();
-            return Err(BadHeader { code: "header_bad_quote", message });
-        }
-        let data = &self.buffer[self.begin..self.end];
-        let mut scratch = Vec::new();
-        let mut names = Vec::with_capacity(self.block.fields.len());
-        for field in &self.block.fields {
-            let name = self.syntax.content(data, *field, &mut scratch);
-            let name = std::str::from_utf8(name)
-                .map_err(|_| BadHeader { code: "invalid_encoding", message: "the header is not UTF-8".into() })?;
-            names.push(if self.config.dialect.trim_header { name.trim() } else { name }.to_owned());
-        }
-        let header = self.block.records.first().map(|r| &data[r.start as usize..r.end as usize]).unwrap_or_default();
-        Layout::by_name(&self.config, &names, Bytes::copy_from_slice(header))
-    }
-
     /// Scans the first `window` bytes that are not used yet.
     fn scan(&mut self, window: usize, width: Option<usize>) -> Scanned {
         let wanted = Wanted {
@@ -319,7 +276,9 @@ impl<R: Read + Seek> FileReader<R> {
     }
 
     fn scan_first(&mut self, window: usize) -> Scanned {
-        let wanted = Wanted { width: None, records_max: 1, field_max: usize::MAX, at_end: self.at_end };
+        // without a header the first good row tells the width, and it need not be the first one
+        let records_max = if self.config.dialect.header == Header::None { FIRST_RECORDS } else { 1 };
+        let wanted = Wanted { width: None, records_max, field_max: usize::MAX, at_end: self.at_end };
         let data = &self.buffer[self.begin..self.begin + window];
         let bounds = self.bounds(self.config.columns_max as usize + 1);
         self.syntax.scan(data, self.place.line, wanted, bounds, &mut self.block)

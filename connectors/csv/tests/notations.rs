@@ -92,7 +92,7 @@ async fn times_of_a_zone_and_times_of_day() {
     check(iso, &[("2026-11-23 07:30:00", "2026-11-23T12:30:00Z"), ("2026-11-23T07:30:00Z", "2026-11-23T07:30:00Z")])
         .await;
     let clock = json!({"type": "string", "format": "%I:%M %p"});
-    check(clock, &[("01:05 PM", "13:05:00"), ("12:00 AM", "00:00:00"), ("13:05", "!bad_time"), ("", "∅")]).await;
+    check(clock, &[("01:05 PM", "13:05:00"), ("12:00 AM", "00:00:00"), ("13:05", "!bad_time_of_day"), ("", "∅")]).await;
     check(json!({"type": "date", "format": "%y%m%d"}), &[("261123", "2026-11-23"), ("261323", "!bad_date")]).await;
 }
 

@@ -17,13 +17,12 @@ impl ColumnPlan {
     }
 
     fn expected(&self, bytes: &[u8]) -> (&'static str, String) {
-        let is_not = |article: &str| format!("not {article} {}", self.column_type);
         let by_format = format!("not a {} in the notation of `format`", self.column_type);
         match &self.parser {
-            Parser::Int32(_) | Parser::Int64(_) => ("bad_int", is_not("an")),
-            Parser::Float64 { .. } => ("bad_float", is_not("a")),
-            Parser::Decimal { .. } => ("bad_decimal", is_not("a")),
-            Parser::Bool(None) => ("bad_bool", is_not("a")),
+            Parser::Int32(_) | Parser::Int64(_) => ("bad_int", format!("not an {}", self.column_type)),
+            Parser::Float64 { .. } => ("bad_float", format!("not a {}", self.column_type)),
+            Parser::Decimal { .. } => ("bad_decimal", format!("not a {}", self.column_type)),
+            Parser::Bool(None) => ("bad_bool", format!("not a {}", self.column_type)),
             Parser::Bool(Some(_)) => ("bad_bool", "none of `true_words` and `false_words`".into()),
             Parser::Date(Notation::Custom(_)) => ("bad_date", by_format),
             Parser::Date(Notation::Iso) => ("bad_date", "not a date like 2026-11-23".into()),
@@ -39,7 +38,7 @@ impl ColumnPlan {
             Parser::Text | Parser::TimeOfDay(_) if bytes.contains(&0) => {
                 ("zero_byte", "holds a zero byte behind an escape".into())
             }
-            Parser::TimeOfDay(_) => ("bad_time", "not a time of day in the notation of `format`".into()),
+            Parser::TimeOfDay(_) => ("bad_time_of_day", "not a time of day in the notation of `format`".into()),
             Parser::Text if !self.values.is_empty() && !self.values.contains(bytes) => {
                 ("not_in_values", "none of the texts of `values`".into())
             }

@@ -116,3 +116,6 @@ impl Syntax {
 #[cfg(test)]
 #[path = "syntax_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod python_tests;
