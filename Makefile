@@ -25,7 +25,7 @@ check: ## format, lints, unit tests, simulation with 2,000 seeds, golden files, 
 
 docs: ## build the book of docs/ into target/book, offline, and follow its links; UNBATCH_BLESS=1 renews its generated parts
 	@scripts/install-packages.sh build
-	@UNBATCH_BOOK=target/book cargo test -q --workspace --all-features --test generated --test book
+	@UNBATCH_BOOK=target/book cargo test -q --workspace --all-features --test suites --test generated --test book
 	@echo "target/book/index.html"
 
 bench: ## measure; writes tests/benchmarks/RESULTS.md. ARGS goes to the program

@@ -20,8 +20,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0212",
         "the dialect cannot be",
-        "`delimiter` or `quote` is not one ASCII character, both are the same one, or the encoding is not UTF-8.",
-        "Write one character for each, \"\\t\" for a tab. Convert files of another encoding to UTF-8 before they are delivered.",
+        "A mark of the dialect cannot be, says nothing beside the others, or cannot be told apart from another one; or the encoding is not UTF-8.",
+        "Do as the message says; a tab is \"\\t\" or tab. Convert files of another encoding to UTF-8 before they are delivered.",
     ),
     (
         "U0213",
@@ -126,10 +126,28 @@ pub const CODES: &[CodeEntry] = &[
         "Run `unbatch init` once for each kind.",
     ),
     (
+        "U0234",
+        "a trailer cannot be compared",
+        "`dialect.trailer` says nothing by which the last line is found, names a place that cannot be, or a column that has no exact sum; or files may grow, which one with a trailer does not.",
+        "Do as the message says. A trailer is `{match: \"T|\", rows: {field: 2}, sums: [{of: amount, field: 3}]}`.",
+    ),
+    (
+        "U0235",
+        "columns of fixed width cannot be",
+        "With `dialect.format: fixed` a column has no width or shares characters with another one, the line is shorter than its columns, or an option is set that says nothing there.",
+        "Give each column its `width` in characters, and `at` where something stands between two of them.",
+    ),
+    (
+        "ambiguous_time",
+        "a local time that there was twice",
+        "When the clocks of `zone` were set back they showed this time twice.",
+        "Say which one is meant with `ambiguous: earliest` or `latest`, or have the file written with offsets or in UTC.",
+    ),
+    (
         "bad_bool",
         "not a boolean",
-        "A column of type bool takes true, t, yes, y, 1 and their opposites, in any case.",
-        "Mend it where the file is written, declare the words that mean NULL in `nulls`, or read the column as string.",
+        "A column of type bool takes true, t, yes, y, 1 and their opposites, in any case; or the words of `true_words` and `false_words`, as they are written.",
+        "Declare the words in `true_words` and `false_words`, those that mean NULL in `nulls`, or mend it where the file is written.",
     ),
     (
         "bad_column",
@@ -146,8 +164,14 @@ pub const CODES: &[CodeEntry] = &[
     (
         "bad_decimal",
         "not a decimal of this size",
-        "The field is not a number, or has more digits than the type keeps. Decimals are never rounded. The mark before the fraction is `decimal_mark`; marks between thousands are not read.",
-        "Declare more digits, decimal(12,4) for example, set `decimal_mark: \",\"`, or mend it where the file is written.",
+        "The field is not a number, or has more digits than the type keeps. Decimals are never rounded. The mark before the fraction is `decimal_mark`, the one between groups of three digits `thousands`.",
+        "Declare more digits, decimal(12,4) for example, set `decimal_mark`, `thousands` or `negative` to what the file has, or mend it where the file is written.",
+    ),
+    (
+        "bad_escape",
+        "an escape at the end of the file",
+        "The last character of the file is the escape character, so what it escapes is missing. As a rule the file was not delivered whole.",
+        "Deliver the file again, or check `dialect.escape`.",
     ),
     (
         "bad_float",
@@ -158,14 +182,20 @@ pub const CODES: &[CodeEntry] = &[
     (
         "bad_int",
         "not a whole number of this size",
-        "The field has something other than digits and a sign, or is too large for int32 or int64.",
-        "Declare int64 or decimal, or mend it where the file is written.",
+        "The field has something other than digits and a sign in front, or is too large for int32 or int64.",
+        "Declare int64 or decimal, set `thousands` or `negative` to what the file has, or mend it where the file is written.",
     ),
     (
         "bad_quote",
         "text after a closing quote",
         "Something other than a delimiter or a line break follows a closing quote. A quote inside a quoted field is written twice.",
         "Double the quotes inside fields where the file is written, or set `dialect.quote` to the character that is used.",
+    ),
+    (
+        "bad_time_of_day",
+        "not a time of day",
+        "A string column with a `format` is a time of day, and the field is none in that notation.",
+        "Set the column's `format`, such as %H:%M, or mend it where the file is written.",
     ),
     (
         "bad_timestamp",
@@ -190,6 +220,12 @@ pub const CODES: &[CodeEntry] = &[
         "a field longer than field_max",
         "A field of a declared or found column has more bytes than `field_max` allows.",
         "Raise `field_max` if such fields are meant; otherwise a quote is missing in the row.",
+    ),
+    (
+        "field_too_many_lines",
+        "a quoted field with too many lines",
+        "A quoted field goes over more lines than `field_lines_max` allows. As a rule a quote is missing, and the field swallows good rows. The file was parked in front of it.",
+        "Look for the quote at the line that the entry names. Raise `field_lines_max` if such fields are meant.",
     ),
     (
         "grown",
@@ -222,10 +258,28 @@ pub const CODES: &[CodeEntry] = &[
         "Mend the file and deliver it again. Or mend the list of columns or the delimiter: with the next start the file is read again by itself. With `dialect.header: none` columns are found by position.",
     ),
     (
+        "header_too_many_columns",
+        "too many columns",
+        "The header, or the first row without one, has more fields than `columns_max`. As a rule it is another kind of file, or the line breaks are others. The file was parked.",
+        "Check `dialect.delimiter` and `dialect.terminator`. Raise `columns_max` if it is meant, and the memory of the worker with it.",
+    ),
+    (
         "invalid_encoding",
         "not UTF-8",
         "The row, the header or the whole file is not UTF-8 text; for a row it is refused, otherwise the file was parked.",
         "Convert the files to UTF-8 where they are written, or with iconv before they are delivered. Rows of this file that were taken already come again in the converted one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
+    ),
+    (
+        "line_too_long",
+        "a line with too many characters",
+        "With `format: fixed` the line is longer than `dialect.line_width`, or than where the last column ends.",
+        "Set `line_width` to what a line has. Blanks too many are left out with `ragged: pad`.",
+    ),
+    (
+        "line_too_short",
+        "a line with too few characters",
+        "With `format: fixed` the line ends before the last column does, or before `dialect.line_width`.",
+        "Mend it where the file is written. Where blanks at the end were taken away, set `ragged: pad`.",
     ),
     (
         "marked_done",
@@ -244,6 +298,12 @@ pub const CODES: &[CodeEntry] = &[
         "a required column is empty",
         "The column is declared `required`, and the field is empty or one of the words that mean NULL.",
         "Fill it where the file is written, or remove `required`.",
+    ),
+    (
+        "not_in_values",
+        "none of the declared values",
+        "The column has `values`, and the field is none of them. Case and blanks count.",
+        "Add it to `values`, take blanks away with `trim`, or mend it where the file is written.",
     ),
     (
         "not_one_row",
@@ -276,6 +336,12 @@ pub const CODES: &[CodeEntry] = &[
         "Give it a name that `match` takes once the newer file is done, or make `match` a pattern that takes both.",
     ),
     (
+        "skipped_time",
+        "a local time that there never was",
+        "When the clocks of `zone` were set forward they left this time out.",
+        "Mend it where the file is written, or have it written with offsets or in UTC. As a rule the `zone` is another one.",
+    ),
+    (
         "too_few_fields",
         "a row with too few fields",
         "The row has fewer fields than the header, or than the first row and the declared columns without one.",
@@ -292,6 +358,18 @@ pub const CODES: &[CodeEntry] = &[
         "too many rows of a file were refused",
         "More rows of one file were refused than `stop_after` allows, so it is taken for another kind of file and was parked.",
         "Look at the refused rows with `unbatch quarantine list`. Mend the columns or raise `on_error.quarantine.stop_after`: the file then goes on behind the rows that were taken, and `quarantine replay` takes the refused ones. Or mend the file and deliver it again.",
+    ),
+    (
+        "trailer_disagrees",
+        "the trailer says something else",
+        "The last line counts other rows, or gives another total, than the file has; or something follows it. The file was parked; its rows were taken.",
+        "Compare the file with its sender's, and deliver it again. Where the count includes the trailer or a header set `plus`; rows that were refused for the summed column itself are not in the total.",
+    ),
+    (
+        "trailer_missing",
+        "the trailer is missing",
+        "The file ends without the line that `dialect.trailer` describes, so it was not delivered whole. It was parked; its whole rows were taken.",
+        "Deliver the file again, whole. If its last line begins otherwise, mend `trailer.match`.",
     ),
     (
         "truncated_in_quotes",

@@ -1,10 +1,15 @@
 //! What stands under `source: {csv_drops: …}` in a pipeline file. The reference and the JSON Schema come from here; the types
 //! can be written too, since that is how the schema shows their defaults.
 
+mod column;
+mod dialect;
+
+pub use column::{Ambiguous, Column, DecimalMark, Empty, Negative, Thousands};
+pub use dialect::{Counted, Dialect, Escapes, Format, Header, Ragged, Sum, Trailer, Trim, one_byte};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use unbatch_api::ColumnType;
 use unbatch_api::config::{Period, Size};
 
 /// Files with separated values that are dropped into a folder; each row of each file exactly once.
@@ -62,6 +67,16 @@ pub struct CsvDropsConfig {
     /// Longest field, in bytes. A row with a longer one is rejected.
     #[serde(default = "record_default")]
     pub field_max: Size,
+    /// Most line breaks in a quoted field. A file with a longer one is parked: as a rule a quote is missing, and good rows are
+    /// inside.
+    #[serde(default = "lines_default")]
+    #[schemars(range(min = 1))]
+    pub field_lines_max: u32,
+    /// Most columns. A file with more is parked: as a rule it is another kind of file. A column costs about 0.5 KB in each of
+    /// the four batches that may be in memory.
+    #[serde(default = "columns_default")]
+    #[schemars(range(min = 1))]
+    pub columns_max: u32,
 }
 
 /// When a file counts as completely written.
@@ -101,84 +116,6 @@ pub enum After {
         /// The folder: a path or a `file:` URL, a relative one from the folder of the pipeline file. Not the folder of `url`.
         String,
     ),
-}
-
-/// How the files are written.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Dialect {
-    /// One ASCII character between fields.
-    pub delimiter: String,
-    /// One ASCII character around fields that hold delimiters, line breaks or quotes; doubled inside.
-    pub quote: String,
-    /// Only `utf-8` so far; a byte order mark is skipped.
-    pub encoding: String,
-    /// Words that mean NULL when they stand unquoted, besides the empty field. A quoted empty field is the empty string.
-    pub nulls: Vec<String>,
-    /// Whether the first record names the columns.
-    pub header: Header,
-}
-
-impl Default for Dialect {
-    fn default() -> Self {
-        Dialect {
-            delimiter: ",".into(),
-            quote: "\"".into(),
-            encoding: "utf-8".into(),
-            nulls: Vec::new(),
-            header: Header::Present,
-        }
-    }
-}
-
-/// Whether the first record names the columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Header {
-    /// Columns are found by name; their order in the file does not matter.
-    #[default]
-    Present,
-    /// Columns are found by position; undeclared ones are `c1`, `c2`, …
-    None,
-}
-
-/// One declared column.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Column {
-    /// Its name in the header; without a header, its name. `c3` is also the third column when the header gives it no name.
-    pub name: String,
-    /// What its fields must hold: `int32`, `int64`, `float64`, `decimal(p,s)`, `bool`, `date`, `timestamp` or `string`. A field that
-    /// does not fit rejects its row.
-    #[serde(rename = "type")]
-    pub column_type: ColumnType,
-    /// A row in which it is NULL is rejected.
-    #[serde(default)]
-    pub required: bool,
-    /// How dates or times are written, in the notation of strftime: `%d.%m.%Y`. Default: ISO 8601.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
-    /// The zone of times that carry none: `UTC` (default) or a fixed offset such as `+01:00`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
-    /// What stands before the fraction of a decimal or float.
-    #[serde(default)]
-    pub decimal_mark: DecimalMark,
-    /// More words that mean NULL, for this column only.
-    #[serde(default)]
-    pub nulls: Vec<String>,
-}
-
-/// What stands before the fraction of a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub enum DecimalMark {
-    /// `12.50`
-    #[default]
-    #[serde(rename = ".")]
-    Point,
-    /// `12,50`
-    #[serde(rename = ",")]
-    Comma,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -236,21 +173,20 @@ impl CsvDropsConfig {
     pub fn follows_links(&self) -> bool {
         self.after == After::Keep
     }
-}
 
-impl Dialect {
-    /// Delimiter and quote as bytes. Only for a configuration that was validated; anything else falls back to `,` and `"`.
-    pub fn marks(&self) -> (u8, u8) {
-        (one_byte(&self.delimiter).unwrap_or(b','), one_byte(&self.quote).unwrap_or(b'"'))
+    /// The same for the text of one row that was refused, its header in front: nothing else of its file is there.
+    pub fn of_one_row(&self) -> Self {
+        let mut one = self.clone();
+        (one.dialect.skip, one.dialect.trailer, one.dialect.comment) = (0, None, None);
+        one
     }
-}
 
-/// The only byte of `text`, when it is one ASCII character that may separate or quote; `tab` and `\t` are a tab.
-pub fn one_byte(text: &str) -> Option<u8> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Some(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\r' | b'\n') => Some(*byte),
-        _ => None,
+    /// The same for rows that are written as steps and sinks have them: separated by commas, each value in its plain notation.
+    pub fn in_plain_notation(&self) -> Self {
+        let mut plain = self.clone();
+        plain.dialect = Dialect { header: self.dialect.header, ..Dialect::default() };
+        plain.columns.iter_mut().for_each(Column::make_plain);
+        plain
     }
 }
 
@@ -262,4 +198,10 @@ fn poll_default() -> Period {
 }
 fn record_default() -> Size {
     Size(16 << 20)
+}
+fn lines_default() -> u32 {
+    1_000
+}
+fn columns_default() -> u32 {
+    16_384
 }

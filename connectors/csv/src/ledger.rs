@@ -63,13 +63,22 @@ pub struct ReadTo {
     pub byte: u64,
     /// Digest of the bytes before it.
     pub prefix: String,
+    /// What the rows before it add up to, as a trailer will have it; see `trailer`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<String, String>,
+}
+
+impl ReadTo {
+    pub fn new(byte: u64, prefix: String) -> Self {
+        Self { byte, prefix, totals: BTreeMap::new() }
+    }
 }
 
 impl Entry {
     /// How far the file was read or given up, when that is known.
     pub fn end(&self) -> Option<ReadTo> {
         match self.outcome {
-            Outcome::Loaded | Outcome::Skipped => Some(ReadTo { byte: self.stat.size, prefix: self.digest.clone() }),
+            Outcome::Loaded | Outcome::Skipped => Some(ReadTo::new(self.stat.size, self.digest.clone())),
             Outcome::Failed => self.read_to.clone(),
             _ => None,
         }
@@ -246,7 +255,7 @@ fn decode(key: &NoteKey, bytes: &[u8]) -> Result<Vec<Entry>> {
 
 fn entry_bytes(entry: &Entry) -> usize {
     // its JSON, a little high: names and numbers of the fields, and text whose quotes may need escapes
-    let read_to = entry.read_to.as_ref().map_or(0, |r| r.prefix.len() + 50);
+    let read_to = entry.read_to.as_ref().map_or(0, |r| r.prefix.len() + 50 + r.totals.iter().map(|(k, v)| 2 * k.len() + v.len() + 6).sum::<usize>());
     2 * entry.path.len() + entry.digest.len() + entry.archive.as_ref().map_or(0, String::len) + read_to + 340
 }
 

@@ -12,6 +12,8 @@ mod decode;
 mod digest;
 mod file_stat;
 mod folder;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod ledger;
 mod location;
 mod notes;
@@ -24,9 +26,12 @@ mod reader;
 mod rejects;
 mod release;
 mod replay;
+mod rewrite;
 mod sample;
 mod scanner;
 mod source;
+mod syntax;
+mod trailer;
 mod turns;
 mod validate;
 

@@ -4,6 +4,7 @@ use crate::file_stat::FileStat;
 use crate::position::{Place, id_in};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use unbatch_api::{Checkpoint, Error, NoteKey, Result};
 
 const OPEN_PREFIX: &str = "open/";
@@ -33,6 +34,9 @@ pub struct OpenNote {
     /// Where reading began, when it was not the beginning: the file had grown, or was parked there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<u64>,
+    /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<String, String>,
 }
 
 fn is_none(count: &u64) -> bool {
@@ -78,4 +82,17 @@ pub fn open_files(checkpoint: &Checkpoint) -> Result<Vec<OpenFile>> {
     }
     files.sort_by(|a, b| a.note.path.cmp(&b.note.path));
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_from_before_there_were_totals_is_read_and_written_as_it_was() {
+        let old = r#"{"v":1,"path":"a.csv","stat":{"size":9,"mtime":1,"ctime":1,"inode":7},"prefix":"00","chunks":0,"rejected":2}"#;
+        let note: OpenNote = serde_json::from_str(old).unwrap();
+        assert_eq!((note.totals.len(), note.rejected), (0, 2));
+        assert_eq!(std::str::from_utf8(&note.encode().unwrap()).unwrap(), old);
+    }
 }

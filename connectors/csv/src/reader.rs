@@ -1,12 +1,18 @@
 //! Reads one file from a place in it: pieces of bytes in, decoded blocks of rows out.
 
-use crate::config::{CsvDropsConfig, Header};
-use crate::decode::{BadHeader, Cells, Fault, Faults, Layout};
+mod beginning;
+mod ending;
+
+use crate::config::{CsvDropsConfig, Header, Ragged};
+use crate::decode::{Cells, Fault, Faults, Layout};
 use crate::digest::ContentDigest;
 use crate::position::Place;
 use crate::rejects::{self, Refused};
-use crate::scanner::{self, Block, Marks, Scanned, Wanted};
+use crate::scanner::{Block, Bounds, Scanned, Wanted};
+use crate::syntax::Syntax;
+use crate::trailer::{Totals, TrailerRule};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -19,6 +25,10 @@ use unbatch_api::{Error, Result, StopAfter};
 pub const PIECE_BYTES: usize = 1 << 20;
 /// What is read first: most files are smaller, and need no more.
 const FIRST_BYTES: usize = 64 << 10;
+/// Records that are looked at for the width of a file without a header.
+const FIRST_RECORDS: usize = 64;
+/// Fields that are kept of a record beyond those that it should have.
+const SPARE_FIELDS: usize = 4096;
 /// How much of an unfinished record goes into the entry of a parked file.
 const HEAD_BYTES: usize = 1024;
 /// How the message of a parked file's entry begins.
@@ -72,7 +82,9 @@ pub struct FileReader<R = File> {
     portion: Portion,
     /// How far ahead to look for the end of a record; more than a portion only for a record that is larger.
     look: usize,
-    marks: Marks,
+    syntax: Syntax,
+    /// How the last line is known and what the rows so far add up to.
+    trailer: Option<(TrailerRule, Totals)>,
     /// `buffer[begin..end]` is read and not yet used; `begin` is at `place.byte`.
     buffer: Vec<u8>,
     begin: usize,
@@ -88,14 +100,15 @@ pub struct FileReader<R = File> {
 impl<R: Read + Seek> FileReader<R> {
     /// Reads `source` from its beginning.
     pub fn new(source: R, config: Arc<CsvDropsConfig>, stop_after: StopAfter, portion: Portion) -> Self {
-        let (delimiter, quote) = config.dialect.marks();
+        let trailer = TrailerRule::of(&config).map(|rule| (rule.clone(), rule.zero()));
         Self {
+            syntax: Syntax::of(&config),
+            trailer,
             source,
             config,
             stop_after,
             look: portion.bytes.max(1),
             portion,
-            marks: Marks { delimiter, quote },
             buffer: Vec::new(),
             begin: 0,
             end: 0,
@@ -123,6 +136,35 @@ impl<R: Read + Seek> FileReader<R> {
         Ok(None)
     }
 
+    /// Takes up what the rows before the place to go on at add up to, as [`FileReader::totals`] gave it.
+    pub fn with_totals(mut self, totals: &BTreeMap<String, String>) -> Result<Self> {
+        if self.take_totals(totals) {
+            return Ok(self);
+        }
+        let help = "`trailer.sums` changed while the file was partly read; change it back, or set the file to `again` or `done`";
+        let what = "going on with a file failed: other totals were counted in it so far";
+        Err(Error::misconfigured(what).code("U0224").help(help))
+    }
+
+    /// The same; false when other totals were counted.
+    pub fn take_totals(&mut self, totals: &BTreeMap<String, String>) -> bool {
+        let Some((rule, sums)) = &mut self.trailer else { return true };
+        let Some(known) = rule.of_note(totals) else { return false };
+        *sums = known;
+        true
+    }
+
+    /// The file cannot be gone on with, since its trailer could not be compared with rows that are not read again.
+    pub fn totals_unknown(&self) -> BadFile {
+        let message = "its first rows were taken when nobody counted what the trailer tells now; deliver it anew".into();
+        self.bad("trailer_disagrees", message)
+    }
+
+    /// What the rows so far add up to, by the columns of `trailer.sums`.
+    pub fn totals(&self) -> BTreeMap<String, String> {
+        self.trailer.as_ref().map(|(rule, totals)| rule.to_note(totals)).unwrap_or_default()
+    }
+
     pub fn place(&self) -> Place {
         self.place
     }
@@ -144,22 +186,26 @@ impl<R: Read + Seek> FileReader<R> {
         {
             return Ok(Step::Bad(None, bad));
         }
-        let Some(layout) = self.layout.clone() else { return Ok(Step::End) };
+        let Some(layout) = self.layout.clone() else { return Ok(self.ended()) };
         loop {
             let window = self.look.min(self.end - self.begin);
             let all = self.at_end && self.begin + window == self.end;
-            let scanned = self.scan(window, Some(layout.width));
+            let mut scanned = self.scan(window, Some(layout.width));
+            let trailer = self.cut_at_trailer(&mut scanned, layout.width);
             if !self.block.is_empty() {
                 self.look = self.portion.bytes.max(1);
                 return self.rows(&layout, window, scanned);
             }
             self.use_up(&scanned);
-            if scanned.open_quote && !unbatch_api::failpoint::sabotaged("file-truncated") {
-                return Ok(Step::Bad(None, self.open_quote()));
+            if let Some(trailer) = trailer {
+                return self.end_with(trailer);
+            }
+            if let Some(bad) = self.endless(&scanned) {
+                return Ok(Step::Bad(None, bad));
             }
             if all {
                 self.use_rest();
-                return Ok(Step::End);
+                return Ok(self.ended());
             }
             if let Some(bad) = self.more()? {
                 return Ok(Step::Bad(None, bad));
@@ -190,12 +236,15 @@ impl<R: Read + Seek> FileReader<R> {
             self.begin = BOM.len();
             self.place.byte = BOM.len() as u64;
         }
+        if let Some(bad) = self.skip_lines()? {
+            return Ok(Some(bad));
+        }
         loop {
             let window = self.end - self.begin;
             let scanned = self.scan_first(window);
             if self.block.is_empty() {
-                if scanned.open_quote {
-                    return Ok(Some(self.open_quote()));
+                if let Some(bad) = self.endless(&scanned) {
+                    return Ok(Some(bad));
                 }
                 if self.at_end {
                     // nothing but blank lines: no header, no rows
@@ -220,30 +269,6 @@ impl<R: Read + Seek> FileReader<R> {
         }
     }
 
-    fn lay_out(&mut self) -> Result<Layout, BadHeader> {
-        let first_bad = self.block.misshapen.first();
-        if self.config.dialect.header == Header::None {
-            let found = self.block.fields.len();
-            let found = if first_bad.is_some() { self.config.columns.len().max(1) } else { found };
-            return Layout::by_position(&self.config, found);
-        }
-        if first_bad.is_some() {
-            let message = "the header has something other than a delimiter after a closing quote".into();
-            return Err(BadHeader { code: "header_bad_quote", message });
-        }
-        let data = &self.buffer[self.begin..self.end];
-        let mut scratch = Vec::new();
-        let mut names = Vec::with_capacity(self.block.fields.len());
-        for field in &self.block.fields {
-            let name = scanner::content(data, *field, self.marks.quote, &mut scratch);
-            let name = std::str::from_utf8(name)
-                .map_err(|_| BadHeader { code: "invalid_encoding", message: "the header is not UTF-8".into() })?;
-            names.push(name.to_owned());
-        }
-        let header = self.block.records.first().map(|r| &data[r.start as usize..r.end as usize]).unwrap_or_default();
-        Layout::by_name(&self.config, &names, Bytes::copy_from_slice(header))
-    }
-
     /// Scans the first `window` bytes that are not used yet.
     fn scan(&mut self, window: usize, width: Option<usize>) -> Scanned {
         let wanted = Wanted {
@@ -253,13 +278,22 @@ impl<R: Read + Seek> FileReader<R> {
             at_end: self.at_end && self.begin + window == self.end,
         };
         let data = &self.buffer[self.begin..self.begin + window];
-        scanner::scan(data, self.place.line, self.marks, wanted, &mut self.block)
+        let bounds = self.bounds(width.unwrap_or_default().saturating_add(SPARE_FIELDS));
+        self.syntax.scan(data, self.place.line, wanted, bounds, &mut self.block)
+    }
+
+    fn bounds(&self, fields_max: usize) -> Bounds {
+        let pads = self.config.dialect.ragged == Ragged::Pad;
+        Bounds { fields_max, field_lines_max: u64::from(self.config.field_lines_max), pads }
     }
 
     fn scan_first(&mut self, window: usize) -> Scanned {
-        let wanted = Wanted { width: None, records_max: 1, field_max: usize::MAX, at_end: self.at_end };
+        // without a header the first good row tells the width, and it need not be the first one
+        let records_max = if self.config.dialect.header == Header::None { FIRST_RECORDS } else { 1 };
+        let wanted = Wanted { width: None, records_max, field_max: usize::MAX, at_end: self.at_end };
         let data = &self.buffer[self.begin..self.begin + window];
-        scanner::scan(data, self.place.line, self.marks, wanted, &mut self.block)
+        let bounds = self.bounds(self.config.columns_max as usize + 1);
+        self.syntax.scan(data, self.place.line, wanted, bounds, &mut self.block)
     }
 
     /// No whole record is in sight: looks further, or reads more. Bad when the record is too large.
@@ -322,7 +356,7 @@ impl<R: Read + Seek> FileReader<R> {
             text: std::str::from_utf8(used).ok(),
             block: &self.block,
             width: layout.width,
-            quote: self.marks.quote,
+            syntax: &self.syntax,
         };
         let mut faults = Faults::default();
         note_bytes_that_are_no_text(&cells, used, &mut faults);
@@ -338,6 +372,9 @@ impl<R: Read + Seek> FileReader<R> {
             byte: self.place.byte + scanned.used as u64,
         };
         let kept = rejects::Kept::new(&self.block, faults, refused, (self.place, whole), cut);
+        if let Some((rule, totals)) = &mut self.trailer {
+            rule.add(totals, &columns, kept.good);
+        }
         let rows = assemble(layout, columns, kept.mask.as_ref())?;
         self.rejected += kept.refused.len() as u64;
         let bad = match too_large {
@@ -377,10 +414,6 @@ impl<R: Read + Seek> FileReader<R> {
         );
         let head = row.raw.slice(..bytes.min(HEAD_BYTES));
         BadFile { code: "rejected_too_large", message, at, head }
-    }
-
-    fn open_quote(&self) -> BadFile {
-        self.bad("truncated_in_quotes", "the file ends inside a quoted field".into())
     }
 
     fn bad(&self, code: &'static str, message: String) -> BadFile {

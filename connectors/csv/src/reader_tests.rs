@@ -12,20 +12,44 @@ struct All {
     digest: String,
 }
 
-fn config(header: &str) -> Arc<CsvDropsConfig> {
-    let text = format!(r#"{{"url": "x", "match": "*", "dialect": {{"header": "{header}"}}, "columns": []}}"#);
+fn config(dialect: &str) -> Arc<CsvDropsConfig> {
+    let columns = match dialect {
+        fixed if fixed.contains("fixed") => {
+            r#"[{"name": "k", "type": "string", "width": 2}, {"name": "v", "type": "int32", "width": 2}]"#
+        }
+        sums if sums.contains("sums") => r#"[{"name": "k", "type": "string"}, {"name": "v", "type": "int32"}]"#,
+        _ => "[]",
+    };
+    let text = format!(r#"{{"url": "x", "match": "*", "dialect": {dialect}, "columns": {columns}}}"#);
     Arc::new(serde_json::from_str(&text).unwrap())
 }
 
-fn reader(data: &[u8], header: &str, portion: Portion) -> FileReader<Cursor<Vec<u8>>> {
-    FileReader::new(Cursor::new(data.to_vec()), config(header), StopAfter::default(), portion)
+fn reader(data: &[u8], dialect: &str, portion: Portion) -> FileReader<Cursor<Vec<u8>>> {
+    FileReader::new(Cursor::new(data.to_vec()), config(dialect), StopAfter::default(), portion)
 }
+
+/// Every way to read a file, and what goes in front of the bytes.
+const DIALECTS: [(&str, &str); 9] = [
+    ("{}", "k,v\n"),
+    (r#"{"header": "none"}"#, ""),
+    (r#"{"skip": 2}"#, "x\"\n\nk,v\n"),
+    (r##"{"comment": "#", "escape": "\\", "ragged": "pad"}"##, "#\nk,v\n"),
+    (r#"{"delimiter": ",\"", "quote": "none", "terminator": "\n"}"#, "k,\"v\n"),
+    (r#"{"format": "fixed", "header": "none", "ragged": "pad"}"#, "a 1 \nb 22\n"),
+    (r#"{"format": "fixed", "header": "none", "terminator": "none"}"#, "a 1 b 22"),
+    (r#"{"trailer": {"match": "a,a", "rows": {"field": 3}}}"#, "k,v\n"),
+    (
+        r#"{"ragged": "pad", "trailer": {"match": "T", "rows": {"field": 2}, "sums": [{"of": "v", "field": 3}]}}"#,
+        "k,v\nx,5\ny\nz,-7\n",
+    ),
+];
 
 /// A place after a piece, and how many rows of each kind came before it.
 struct Stop {
     place: Place,
     digest: ContentDigest,
     rejected: u64,
+    totals: BTreeMap<String, String>,
     rows: usize,
     refused: usize,
 }
@@ -55,6 +79,7 @@ fn read(mut reader: FileReader<Cursor<Vec<u8>>>) -> (All, Vec<Stop>) {
             place: reader.place(),
             digest: reader.digest().clone(),
             rejected: reader.rejected(),
+            totals: reader.totals(),
             rows: all.rows.len(),
             refused: all.refused.len(),
         });
@@ -91,7 +116,7 @@ fn a_file_of_many_buffers_is_what_the_csv_crate_reads() {
             format!("({}, {}) {}|{text}", at.line(), at.byte(), &record[0])
         })
         .collect();
-    let (ours, _) = read(reader(&data, "present", WHOLE));
+    let (ours, _) = read(reader(&data, "{}", WHOLE));
     let at = ours.rows.iter().zip(&theirs).position(|(a, b)| place_of(a).1 != place_of(b).1);
     assert_eq!((ours.rows.len(), at), (theirs.len(), None));
     let mut digest = ContentDigest::new();
@@ -104,25 +129,37 @@ fn place_of(row: &str) -> (&str, &str) {
     row.split_once(") ").unwrap()
 }
 
-/// Bytes that are dense in what matters, with a header of two columns in front.
+/// Bytes that are dense in what matters.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
-    let byte =
-        prop_oneof![Just(b'"'), Just(b','), Just(b','), Just(b'\n'), Just(b'\n'), Just(b'\r'), Just(b'a'), any::<u8>()];
-    proptest::collection::vec(byte, 0..100).prop_map(|bytes| [b"k,v\n", &bytes[..]].concat())
+    let byte = prop_oneof![
+        Just(b'"'),
+        Just(b','),
+        Just(b','),
+        Just(b'\n'),
+        Just(b'\n'),
+        Just(b'\r'),
+        Just(b'a'),
+        Just(b'1'),
+        any::<u8>()
+    ];
+    let ends = prop_oneof![Just(""), Just("\na,a,2"), Just("\nT,3,-2\n"), Just("\nT,4,-2\n\x1a")];
+    (proptest::collection::vec(byte, 0..100), ends).prop_map(|(bytes, end)| [&bytes[..], end.as_bytes()].concat())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn the_size_of_pieces_does_not_matter_and_every_place_is_one_to_go_on(
-        data in hostile(), rows in 1..6usize, bytes in 1..64usize, header in prop_oneof![Just("present"), Just("none")],
+        data in hostile(), rows in 1..6usize, bytes in 1..64usize, which in 0..DIALECTS.len(),
     ) {
-        let (whole, _) = read(reader(&data, header, WHOLE));
-        let (pieces, stops) = read(reader(&data, header, Portion { rows, bytes }));
+        let (dialect, head) = DIALECTS[which];
+        let data = [head.as_bytes(), &data].concat();
+        let (whole, _) = read(reader(&data, dialect, WHOLE));
+        let (pieces, stops) = read(reader(&data, dialect, Portion { rows, bytes }));
         prop_assert_eq!(&pieces, &whole);
         for stop in stops.into_iter().step_by(3) {
-            let mut again = reader(&data, header, Portion { rows, bytes });
+            let mut again = reader(&data, dialect, Portion { rows, bytes }).with_totals(&stop.totals).unwrap();
             prop_assert!(again.resume(stop.place, stop.digest, stop.rejected).unwrap().is_none());
             let (rest, _) = read(again);
             prop_assert_eq!(&rest.rows[..], &whole.rows[stop.rows..]);
@@ -130,4 +167,26 @@ proptest! {
             prop_assert_eq!((rest.end, rest.digest), (whole.end, whole.digest.clone()));
         }
     }
+}
+
+/// Control totals that are counted in pieces and across a resume are those of the whole file.
+#[test]
+fn totals_are_carried_over_a_resume() {
+    let dialect = r#"{"trailer": {"match": "T", "rows": {"field": 2}, "sums": [{"of": "v", "field": 3}]}}"#;
+    let rows: String = (0..50).map(|n| format!("r{n},{}\n", n - 20)).collect();
+    for (count, sum, end) in
+        [(50, 225, None), (51, 225, Some("trailer_disagrees")), (50, 226, Some("trailer_disagrees"))]
+    {
+        let data = format!("k,v\n{rows}T,{count},{sum}\n");
+        let small = Portion { rows: 7, bytes: 60 };
+        let (all, stops) = read(reader(data.as_bytes(), dialect, small));
+        assert_eq!((all.rows.len(), all.end), (50, end));
+        for stop in stops {
+            let mut again = reader(data.as_bytes(), dialect, small).with_totals(&stop.totals).unwrap();
+            again.resume(stop.place, stop.digest, stop.rejected).unwrap();
+            assert_eq!(read(again).0.end, end);
+        }
+    }
+    let other = reader(b"k,v\n", dialect, WHOLE).with_totals(&BTreeMap::new());
+    assert_eq!(other.err().unwrap().code_text(), Some("U0224"));
 }

@@ -19,7 +19,7 @@ pub struct Refused {
     pub byte: u64,
     pub code: &'static str,
     pub message: String,
-    /// The header, when there is one, and the row; each ended by a line feed.
+    /// The header, when there is one, and the row; each ended as lines of the file are.
     pub raw: Bytes,
 }
 
@@ -100,6 +100,8 @@ pub fn first_too_large(refused: &[Refused]) -> Option<&Refused> {
 
 /// What of a block goes on: everything but the refused rows, up to the row where it was cut.
 pub struct Kept {
+    /// How many of the good records of the block count, refused ones among them.
+    pub good: usize,
     /// `None`: all good records.
     pub mask: Option<BooleanArray>,
     pub lines: Vec<u64>,
@@ -140,7 +142,7 @@ impl Kept {
         };
         let (lines, bytes) = kept.map(|p| (p.line, start.byte + u64::from(p.start))).unzip();
         let (end, next) = ends_of(block, start, whole, cut);
-        Self { mask, lines, bytes, end, next, refused }
+        Self { good, mask, lines, bytes, end, next, refused }
     }
 }
 
@@ -162,11 +164,11 @@ fn raw(layout: &Layout, record: &[u8]) -> Bytes {
     if layout.header.is_empty() {
         return Bytes::copy_from_slice(record);
     }
-    let mut bytes = BytesMut::with_capacity(layout.header.len() + record.len() + 2);
-    bytes.put_slice(&layout.header);
-    bytes.put_u8(b'\n');
-    bytes.put_slice(record);
-    bytes.put_u8(b'\n');
+    let end = layout.line_end.text();
+    let mut bytes = BytesMut::with_capacity(layout.header.len() + record.len() + 2 * end.len());
+    for part in [&layout.header, end, record, end] {
+        bytes.put_slice(part);
+    }
     bytes.freeze()
 }
 
@@ -179,6 +181,9 @@ fn shape_text(fault: ShapeFault, layout: &Layout) -> (&'static str, String) {
         ShapeFault::BadQuote => {
             ("bad_quote", "something other than a delimiter or a line break follows a closing quote".into())
         }
+        ShapeFault::BadEscape => ("bad_escape", "nothing follows the escape character at the end of the file".into()),
+        ShapeFault::LineTooShort(n) => ("line_too_short", format!("{n} characters, fewer than a line has")),
+        ShapeFault::LineTooLong(n) => ("line_too_long", format!("{n} characters, more than a line has")),
         ShapeFault::FieldTooLarge(field) => {
             let declared = layout.columns.iter().take(layout.declared).find(|c| c.field == field);
             let column = declared.map_or_else(|| format!("{}", field + 1), |c| format!("`{}`", c.name));

@@ -1,9 +1,9 @@
 //! Reads a row again that was refused once, under today's configuration.
 
-use crate::config::{CsvDropsConfig, DecimalMark, Header};
+use crate::config::{CsvDropsConfig, Header};
 use crate::decode;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
-use crate::scanner;
+use crate::rewrite::edited;
 use std::io::Cursor;
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
@@ -19,7 +19,7 @@ pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit
         RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
         // as it stood when it was refused: in plain notation, whatever the files have
         RawRow::Row(row) => {
-            let plain = plain_notation(config);
+            let plain = config.in_plain_notation();
             let text = text_of(&plain, row)?;
             return read_one(&plain, entry, text, edits);
         }
@@ -33,7 +33,7 @@ fn read_one(config: &CsvDropsConfig, entry: &QuarantineEntry, text: Vec<u8>, edi
     let text = if edits.is_empty() { text } else { edited(config, &text, edits)? };
     // two, to see that there is but one
     let portion = Portion { rows: 2, bytes: PIECE_BYTES };
-    let mut reader = FileReader::new(Cursor::new(text), Arc::new(config.clone()), StopAfter::default(), portion);
+    let mut reader = FileReader::new(Cursor::new(text), Arc::new(config.of_one_row()), StopAfter::default(), portion);
     match reader.step()? {
         Step::Rows(mut rows) => {
             if rows.rows.num_rows() + rows.refused.len() != 1 || !matches!(reader.step()?, Step::End) {
@@ -51,16 +51,6 @@ fn read_one(config: &CsvDropsConfig, entry: &QuarantineEntry, text: Vec<u8>, edi
 /// With another `header`, `quote` or `delimiter` than when it was refused, its text may fall apart: part of it would be taken.
 fn not_one_row() -> (&'static str, String) {
     ("not_one_row", "what was kept is not one row under today's `dialect`".to_owned())
-}
-
-fn plain_notation(config: &CsvDropsConfig) -> CsvDropsConfig {
-    let mut plain = config.clone();
-    plain.dialect.nulls.clear();
-    for column in &mut plain.columns {
-        (column.format, column.decimal_mark) = (None, DecimalMark::default());
-        column.nulls.clear();
-    }
-    plain
 }
 
 fn is_of_a_file(entry: &QuarantineEntry) -> bool {
@@ -153,86 +143,4 @@ fn text_of(config: &CsvDropsConfig, row: &serde_json::Value) -> Result<Vec<u8>> 
 fn quoted(text: &str, quote: u8) -> String {
     let quote = char::from(quote).to_string();
     format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2)))
-}
-
-/// The text with some cells of its row replaced. An edit behind the end of a row that is too short adds a field; it never
-/// fills a gap before it, so such a row stays too short until each missing field was given.
-fn edited(config: &CsvDropsConfig, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>> {
-    let (delimiter, quote) = config.dialect.marks();
-    let (header, row) = match config.dialect.header {
-        Header::Present => {
-            let (header, used) = record(text, (delimiter, quote))?;
-            (Some(header), used)
-        }
-        Header::None => (None, 0),
-    };
-    let (mut cells, _) = record(&text[row..], (delimiter, quote))?;
-    let names: Vec<String> = match &header {
-        Some(header) => {
-            let given = header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned());
-            decode::numbered(config, &given.collect::<Vec<_>>())
-        }
-        None => (0..cells.len().max(config.columns.len())).map(|at| name_by_position(config, at)).collect(),
-    };
-    let mut at: Vec<(usize, &Edit)> = Vec::with_capacity(edits.len());
-    for edit in edits {
-        let place = names.iter().position(|name| *name == edit.column);
-        at.push((place.ok_or_else(|| unknown_column(&edit.column, &names))?, edit));
-    }
-    at.sort_by_key(|(place, _)| *place);
-    for (place, edit) in at {
-        let cell = Cell { raw: raw_cell(&edit.text, delimiter, quote), content: Vec::new() };
-        if place < cells.len() {
-            cells[place] = cell;
-        } else if place == cells.len() {
-            cells.push(cell);
-        }
-    }
-    let mut out = text[..row].to_vec();
-    out.extend(cells.iter().map(|cell| &cell.raw[..]).collect::<Vec<_>>().join(&delimiter));
-    out.push(b'\n');
-    Ok(out)
-}
-
-/// A field as it stands in the file, and what it means.
-struct Cell {
-    raw: Vec<u8>,
-    content: Vec<u8>,
-}
-
-/// The fields of the first record, and how many bytes it takes with its line break.
-fn record(text: &[u8], (delimiter, quote): (u8, u8)) -> Result<(Vec<Cell>, usize)> {
-    let mut block = scanner::Block::default();
-    let wanted = scanner::Wanted { width: None, records_max: 1, field_max: usize::MAX, at_end: true };
-    let scanned = scanner::scan(text, 1, scanner::Marks { delimiter, quote }, wanted, &mut block);
-    if block.records.is_empty() {
-        return Err(Error::misconfigured("changing a cell failed, the row has no fields that can be told apart")
-            .code("U0227")
-            .help("look at it with `unbatch quarantine show`; its quotes are broken. Correct it in the file and deliver that again"));
-    }
-    let mut scratch = Vec::new();
-    let cells = block.fields.iter().map(|field| {
-        let raw = &text[field.range()];
-        let raw = if field.is_quoted() { [&[quote], raw, &[quote]].concat() } else { raw.to_vec() };
-        Cell { raw, content: scanner::content(text, *field, quote, &mut scratch).to_vec() }
-    });
-    Ok((cells.collect(), scanned.used))
-}
-
-/// Quoted only where it must be: an unquoted empty field is NULL, and NULL words are words only without quotes.
-fn raw_cell(text: &str, delimiter: u8, quote: u8) -> Vec<u8> {
-    let special = |b: u8| b == delimiter || b == quote || b == b'\n' || b == b'\r';
-    if text.bytes().any(special) { quoted(text, quote).into_bytes() } else { text.as_bytes().to_vec() }
-}
-
-/// As undeclared columns of files without a header are called.
-fn name_by_position(config: &CsvDropsConfig, at: usize) -> String {
-    config.columns.get(at).map_or_else(|| format!("c{}", at + 1), |column| column.name.clone())
-}
-
-fn unknown_column(column: &str, names: &[String]) -> Error {
-    Error::misconfigured("changing a cell failed, the row has no such column")
-        .code("U0227")
-        .with("column", column)
-        .help(format!("its columns are {}", names.join(", ")))
 }

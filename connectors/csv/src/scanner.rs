@@ -2,8 +2,12 @@
 //! quotes; records end with LF, CRLF or CR, the last one also with the end of the file.
 //!
 //! It looks at 64 bytes at a time for the four bytes that mean anything and touches no other byte. What it finds are
-//! offsets into the caller's buffer, many records at once, so that columns can be decoded one after the other.
+//! offsets into the caller's buffer, many records at once, so that columns can be decoded one after the other. What RFC 4180
+//! does not have (escapes, comments, other line ends, longer delimiters) is read by `syntax`, into the same [`Block`].
 
+mod needles;
+
+use needles::find;
 use std::ops::Range;
 
 /// The bytes that mean something.
@@ -26,6 +30,12 @@ const DOUBLED: u32 = 1 << 30;
 const LEN: u32 = DOUBLED - 1;
 
 impl Field {
+    /// `is_escaped`: its content is another than its bytes.
+    #[inline]
+    pub fn new(start: usize, len: usize, is_quoted: bool, is_escaped: bool) -> Self {
+        let flags = if is_quoted { QUOTED } else { 0 } | if is_escaped { DOUBLED } else { 0 };
+        Field { start: start as u32, len: len as u32 | flags }
+    }
     #[inline]
     pub fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + (self.len & LEN) as usize
@@ -35,7 +45,7 @@ impl Field {
     pub fn is_quoted(self) -> bool {
         self.len & QUOTED != 0
     }
-    /// Whether it holds doubled quotes that must become single ones.
+    /// Whether it holds doubled quotes that must become single ones, or escapes.
     #[inline]
     pub fn has_doubled_quotes(self) -> bool {
         self.len & DOUBLED != 0
@@ -73,6 +83,11 @@ pub enum ShapeFault {
     BadQuote,
     /// A field is longer than allowed; its number, from 0.
     FieldTooLarge(usize),
+    /// An escape character is the last one of the file.
+    BadEscape,
+    /// A line of fixed-width columns has fewer or more characters than it should; how many.
+    LineTooShort(usize),
+    LineTooLong(usize),
 }
 
 /// Records found in one piece of a file. Reused from piece to piece.
@@ -85,7 +100,7 @@ pub struct Block {
 }
 
 impl Block {
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.fields.clear();
         self.records.clear();
         self.misshapen.clear();
@@ -97,6 +112,69 @@ impl Block {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The first record of which `is_it` holds, good or misshapen.
+    pub fn find(&self, is_it: impl Fn(RecordPlace) -> bool) -> Option<RecordPlace> {
+        let good = self.records.iter().copied().find(|place| is_it(*place));
+        let odd = self.misshapen.iter().map(|m| m.place).find(|place| is_it(*place));
+        good.into_iter().chain(odd).min_by_key(|place| place.start)
+    }
+
+    /// Forgets the record at `start` and those behind it; the good ones have `width` fields.
+    pub fn cut(&mut self, start: u32, width: usize) {
+        self.records.truncate(self.records.partition_point(|place| place.start < start));
+        self.misshapen.truncate(self.misshapen.partition_point(|m| m.place.start < start));
+        self.fields.truncate(self.records.len() * width);
+    }
+
+    /// Takes a record that is not simply right: filled up, or set aside.
+    #[cold]
+    pub fn settle(&mut self, odd: Odd, width: usize, pads: bool) {
+        let found = self.fields.len() - odd.fields_before + odd.lost;
+        let wanted = odd.fields_before + width;
+        let fault = odd.fault.or_else(|| {
+            let is_nothing = |field: &Field| field.len() == 0 && !field.is_quoted();
+            if found < width && pads {
+                self.fields.resize(wanted, Field::new(odd.place.end as usize, 0, false, false));
+            } else if found > width && pads && odd.lost == 0 && self.fields[wanted..].iter().all(is_nothing) {
+                self.fields.truncate(wanted);
+            } else if found != width {
+                let fault = if found < width { ShapeFault::TooFewFields } else { ShapeFault::TooManyFields };
+                return Some(fault(found));
+            }
+            None
+        });
+        let Some(fault) = fault else { return self.records.push(odd.place) };
+        self.fields.truncate(odd.fields_before);
+        self.misshapen.push(Misshapen { place: odd.place, good_before: self.records.len(), fault });
+    }
+}
+
+/// A record that may be misshapen.
+#[derive(Clone, Copy, Debug)]
+pub struct Odd {
+    pub place: RecordPlace,
+    /// Fields of the block before it.
+    pub fields_before: usize,
+    /// Fields that were counted and not kept.
+    pub lost: usize,
+    /// `None`: only the number of fields may be wrong.
+    pub fault: Option<ShapeFault>,
+}
+
+/// How far a single record may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Fields of one record that are kept; how many more there are is only counted.
+    pub fields_max: usize,
+    /// Line breaks inside one quoted field.
+    pub field_lines_max: u64,
+    /// Rows with too few fields are filled up.
+    pub pads: bool,
+}
+
+impl Bounds {
+    pub const NONE: Bounds = Bounds { fields_max: usize::MAX, field_lines_max: u64::MAX, pads: false };
 }
 
 /// What to look for.
@@ -121,14 +199,28 @@ pub struct Scanned {
     pub lines: u64,
     /// The file ended inside a quoted field. The unfinished record begins at `used`.
     pub open_quote: bool,
+    /// A quoted field has more line breaks than it may. The record begins at `used`.
+    pub swallows: bool,
     /// There may be more records in the buffer: the scan stopped at `records_max`.
     pub full: bool,
 }
 
+impl Scanned {
+    /// So much was taken, and nothing is to be said of it.
+    pub fn of(used: usize, lines: u64) -> Self {
+        Scanned { used, lines, open_quote: false, swallows: false, full: false }
+    }
+}
+
 /// Scans `data`, which begins at the start of a record on physical line `line`, into `block`.
 pub fn scan(data: &[u8], line: u64, marks: Marks, wanted: Wanted, block: &mut Block) -> Scanned {
+    scan_within(data, line, marks, wanted, Bounds::NONE, block)
+}
+
+/// The same, within bounds. Where quotes are ordinary characters, `marks` has the delimiter for both.
+pub fn scan_within(data: &[u8], line: u64, marks: Marks, wanted: Wanted, bounds: Bounds, block: &mut Block) -> Scanned {
     block.clear();
-    let mut run = Run::new(data, line, marks, wanted, block);
+    let mut run = Run::new(data, line, marks, wanted, bounds, block);
     let needles = [marks.delimiter, marks.quote, b'\n', b'\r'];
     let (chunks, tail) = data.as_chunks::<64>();
     let mut last = [0; 64];
@@ -146,6 +238,9 @@ pub fn scan(data: &[u8], line: u64, marks: Marks, wanted: Wanted, block: &mut Bl
                 Next::Go => {}
                 Next::Stop => return run.scanned(false),
             }
+        }
+        if run.block.fields.len() - run.fields_before > bounds.fields_max {
+            run.lose_fields();
         }
     }
     run.finish()
@@ -178,6 +273,7 @@ struct Run<'a> {
     data: &'a [u8],
     marks: Marks,
     wanted: Wanted,
+    bounds: Bounds,
     block: &'a mut Block,
     /// Bytes before this one were consumed as the second half of a pair (CRLF, doubled quote).
     skip_to: usize,
@@ -188,6 +284,11 @@ struct Run<'a> {
     doubled: bool,
     bad_quote: bool,
     too_large: Option<usize>,
+    /// Fields of the present record that were counted and not kept.
+    lost: usize,
+    /// Physical line of the quote that is open.
+    quote_line: u64,
+    swallows: bool,
     /// Fields of `block.fields` before the present record.
     fields_before: usize,
     record_start: usize,
@@ -197,11 +298,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(data: &'a [u8], line: u64, marks: Marks, wanted: Wanted, block: &'a mut Block) -> Self {
+    fn new(data: &'a [u8], line: u64, marks: Marks, wanted: Wanted, bounds: Bounds, block: &'a mut Block) -> Self {
         Run {
             data,
             marks,
             wanted,
+            bounds,
             block,
             skip_to: 0,
             in_quotes: false,
@@ -210,6 +312,9 @@ impl<'a> Run<'a> {
             doubled: false,
             bad_quote: false,
             too_large: None,
+            lost: 0,
+            quote_line: line,
+            swallows: false,
             fields_before: 0,
             record_start: 0,
             record_line: line,
@@ -235,6 +340,7 @@ impl<'a> Run<'a> {
         if byte == self.marks.quote {
             // a quote that is not the first byte of a field is an ordinary character (5" pipe)
             self.in_quotes = at == self.field_start;
+            self.quote_line = self.line;
             return Next::Go;
         }
         let mut next = at + 1;
@@ -269,6 +375,10 @@ impl<'a> Run<'a> {
             }
         } else if byte == b'\n' || (byte == b'\r' && after != Some(b'\n')) {
             self.line += 1;
+            if self.line - self.quote_line > self.bounds.field_lines_max {
+                self.swallows = true;
+                return Next::Stop;
+            }
         }
         Next::Go
     }
@@ -285,7 +395,7 @@ impl<'a> Run<'a> {
             self.doubled = false;
         }
         if len > self.wanted.field_max && self.too_large.is_none() {
-            self.too_large = Some(self.block.fields.len() - self.fields_before);
+            self.too_large = Some(self.block.fields.len() - self.fields_before + self.lost);
         }
         self.block.fields.push(Field { start: start as u32, len: len as u32 | flags });
     }
@@ -304,25 +414,32 @@ impl<'a> Run<'a> {
         let width = self.wanted.width.unwrap_or(found);
         if found == width && !self.bad_quote && self.too_large.is_none() {
             self.block.records.push(place);
-            self.fields_before = self.block.fields.len();
         } else {
-            self.set_aside(place, found, width);
+            self.set_aside(place, width);
         }
+        self.fields_before = self.block.fields.len();
         self.begin_record(next);
     }
 
     #[cold]
-    fn set_aside(&mut self, place: RecordPlace, found: usize, width: usize) {
+    fn set_aside(&mut self, place: RecordPlace, width: usize) {
         let fault = match self.too_large {
-            _ if self.bad_quote => ShapeFault::BadQuote,
-            Some(field) => ShapeFault::FieldTooLarge(field),
-            None if found < width => ShapeFault::TooFewFields(found),
-            None => ShapeFault::TooManyFields(found),
+            _ if self.bad_quote => Some(ShapeFault::BadQuote),
+            large => large.map(ShapeFault::FieldTooLarge),
         };
-        self.block.fields.truncate(self.fields_before);
-        self.block.misshapen.push(Misshapen { place, good_before: self.block.records.len(), fault });
+        let odd = Odd { place, fields_before: self.fields_before, lost: self.lost, fault };
+        self.block.settle(odd, width, self.bounds.pads);
         self.bad_quote = false;
         self.too_large = None;
+        self.lost = 0;
+    }
+
+    /// What is more than a record may have is only counted: a line of nothing but delimiters must not fill the memory.
+    #[cold]
+    fn lose_fields(&mut self) {
+        let kept = self.fields_before + self.bounds.fields_max;
+        self.lost += self.block.fields.len() - kept;
+        self.block.fields.truncate(kept);
     }
 
     #[inline]
@@ -350,59 +467,10 @@ impl<'a> Run<'a> {
             used: self.record_start,
             lines: self.record_line - self.first_line,
             open_quote,
+            swallows: self.swallows,
             full: self.block.len() >= self.wanted.records_max,
         }
     }
-}
-
-/// One bit for each byte of `chunk` that is one of the needles.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn find(chunk: &[u8; 64], needles: [u8; 4]) -> u64 {
-    // SAFETY: SSE2, the only feature it asks for, is part of every x86_64.
-    unsafe { find_sse2(chunk, needles) }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-fn find(chunk: &[u8; 64], needles: [u8; 4]) -> u64 {
-    find_in_words(chunk, needles)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-fn find_sse2(chunk: &[u8; 64], needles: [u8; 4]) -> u64 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
-    let [a, b, c, d] = needles.map(|n| _mm_set1_epi8(n as i8));
-    let mut mask = 0;
-    let (quarters, _) = chunk.as_chunks::<16>();
-    for (i, quarter) in quarters.iter().enumerate() {
-        let halves = quarter.as_chunks::<8>().0;
-        let bytes = _mm_set_epi64x(i64::from_le_bytes(halves[1]), i64::from_le_bytes(halves[0]));
-        let ab = _mm_or_si128(_mm_cmpeq_epi8(bytes, a), _mm_cmpeq_epi8(bytes, b));
-        let cd = _mm_or_si128(_mm_cmpeq_epi8(bytes, c), _mm_cmpeq_epi8(bytes, d));
-        mask |= (_mm_movemask_epi8(_mm_or_si128(ab, cd)) as u32 as u64) << (16 * i);
-    }
-    mask
-}
-
-/// The same with plain 64-bit words, for machines of other kinds.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn find_in_words(chunk: &[u8; 64], needles: [u8; 4]) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const LOW: u64 = ONES * 0x7f;
-    let splats = needles.map(|n| ONES * u64::from(n));
-    let mut mask = 0;
-    for (i, word) in chunk.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // the high bit of each byte that equals the needle; exact, no borrow runs into a neighbour
-        let hits = splats.iter().fold(0, |hits, splat| {
-            let x = word ^ splat;
-            hits | !(((x & LOW) + LOW) | x | LOW)
-        });
-        mask |= ((hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
-    }
-    mask
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::needles::find_in_words;
 use super::*;
 use proptest::prelude::*;
 

@@ -126,6 +126,7 @@ async fn a_header_that_breaks_the_contract_parks_the_file() {
         (b"price,\n1,2\n", "header_blank_column"),
         (b",price\n1,2\n", "header_blank_column"),
         (b"price,\xff\n1,2\n", "invalid_encoding"),
+        (b"price,a\0\n1,2\n", "zero_byte"),
         (b"\"price\"x\n1\n", "header_bad_quote"),
         (b"\xff\xfep\0r\0", "invalid_encoding"),
         (b"\x1f\x8b\x08\0", "compressed"),
@@ -159,6 +160,7 @@ async fn long_fields_are_refused_and_endless_records_park_the_file() {
         .with("columns", json!([]))
         .with("field_max", json!("8B"))
         .with("record_max", json!("1MiB"))
+        .with("field_lines_max", json!(10_000_000))
         .with("ready_when", json!({"stable_for": "1ms"}));
     drops.deliver("a.csv", "v,w\n1,123456789\n2,x\n");
     drops.deliver("b.csv", format!("v,w\n3,x\n4,\"{}\"\n5,y\n", "z\n".repeat(1 << 20)));
@@ -322,4 +324,12 @@ async fn refused_rows_of_another_delivery_are_other_entries_and_those_read_again
         drops.deliver("a.csv", tomorrow);
         assert_ne!(ids().await, first);
     }
+}
+
+/// Without a header the first row tells how many columns there are; a broken one must not make all others too long.
+#[tokio::test]
+async fn a_broken_first_row_does_not_decide_the_width() {
+    let text = "\"1\"x,2\n3,4\n5,6\n7\n";
+    check(json!([]), json!({"header": "none"}), text, &["3|4", "5|6"], &["1 bad_quote", "4 too_few_fields"]).await;
+    check(column("int32"), json!({"header": "none"}), text, &["3|4", "5|6"], &["1 bad_quote", "4 too_few_fields"]).await;
 }

@@ -288,7 +288,7 @@ async fn a_grown_file_keeps_the_digests_of_what_was_archived_of_it() {
 
 #[tokio::test]
 async fn a_record_too_large_to_keep_parks_its_file() {
-    let drops = Drops::new().with("after", json!("delete"));
+    let drops = Drops::new().with("after", json!("delete")).with("field_lines_max", json!(1_000_000));
     // one stray quote, and the next one far below
     let text = numbered(0..3) + "3,\"foo\n" + &numbered(4..30_000)["id,text\n".len()..] + "30000,\"bar\"\n";
     drops.deliver("a.csv", text);

@@ -136,14 +136,14 @@ fn validate_finds_every_mistake_at_once() {
         .with("url", json!("s3://bucket/drops"))
         .with("match", json!("a/*.csv"))
         .with("splits", json!(0))
-        .with("dialect", json!({"delimiter": ";;", "quote": "\"", "encoding": "utf-16"}))
+        .with("dialect", json!({"delimiter": "\n", "quote": "\"", "encoding": "utf-16"}))
         .with("after", json!({"move_to": "gs://b"}))
         .with("ready_when", json!({"marker": ""}))
         .with(
             "columns",
             json!([
                 {"name": "a", "type": "int32", "format": "%d"}, {"name": "a", "type": "date", "format": "%Q"},
-                {"name": "t", "type": "timestamp", "zone": "Europe/Berlin"},
+                {"name": "t", "type": "timestamp", "zone": "Europe/Berlon"},
             ]),
         );
     let problems = CsvDrops::validate(&drops.config());

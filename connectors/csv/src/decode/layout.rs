@@ -2,6 +2,7 @@
 
 use super::column::ColumnPlan;
 use crate::config::{Column, CsvDropsConfig};
+use crate::syntax::LineEnd;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct Layout {
     /// The header as it stands in the file, without its line break; empty without a header. It goes in front of each rejected
     /// row, so that the entry can be read alone and replayed whatever order the file's columns had.
     pub header: Bytes,
+    /// What ends the lines of such an entry.
+    pub line_end: LineEnd,
 }
 
 /// A header that breaks the contract: the file is parked.
@@ -34,8 +37,15 @@ impl Layout {
     pub fn by_name(config: &CsvDropsConfig, names: &[String], header: Bytes) -> Result<Self, BadHeader> {
         let names = &numbered(config, names);
         // what stands in the header may be a row of a file without one: messages have numbers, never the names
-        let mut seen = HashMap::new();
+        let most = config.columns_max as usize;
+        if names.len() > most {
+            return bad("header_too_many_columns", format!("the header has more than {most} columns"));
+        }
+        let mut seen = HashMap::with_capacity(names.len());
         for (i, name) in names.iter().enumerate() {
+            if name.contains('\0') {
+                return bad("zero_byte", format!("the name of column {} of the header holds a zero byte", i + 1));
+            }
             if name.is_empty() {
                 let n = i + 1;
                 return bad(
@@ -43,15 +53,15 @@ impl Layout {
                     format!("column {n} of the header has no name; `c{n}` is not declared"),
                 );
             }
-            if let Some(before) = seen.insert(name, i) {
+            if let Some(before) = seen.insert(name.as_str(), i) {
                 let (a, b) = (before + 1, i + 1);
                 return bad("header_duplicate_column", format!("columns {a} and {b} of the header have the same name"));
             }
         }
         let mut columns = Vec::with_capacity(names.len());
         for column in &config.columns {
-            match names.iter().position(|n| *n == column.name) {
-                Some(field) => columns.push(plan(column, field, config)?),
+            match seen.get(column.name.as_str()) {
+                Some(field) => columns.push(plan(column, *field, config)?),
                 None => {
                     return bad("header_missing_column", format!("the header has no column `{}`", column.name));
                 }
@@ -59,21 +69,34 @@ impl Layout {
         }
         let declared: HashSet<&str> = config.columns.iter().map(|c| c.name.as_str()).collect();
         let rest = names.iter().enumerate().filter(|(_, n)| !declared.contains(n.as_str()));
-        columns.extend(rest.map(|(i, name)| ColumnPlan::text(name.clone(), i, &config.dialect.nulls)));
-        Ok(Self { width: names.len(), schema: schema_of(&columns), columns, declared: declared.len(), header })
+        columns.extend(rest.map(|(i, name)| ColumnPlan::text(name.clone(), i, &config.dialect)));
+        let line_end = LineEnd::of(&config.dialect);
+        Ok(Self {
+            width: names.len(),
+            schema: schema_of(&columns),
+            columns,
+            declared: declared.len(),
+            header,
+            line_end,
+        })
     }
 
     /// By position; `found` is the number of fields of the file's first record.
     pub fn by_position(config: &CsvDropsConfig, found: usize) -> Result<Self, BadHeader> {
+        let most = config.columns_max as usize;
+        if found > most {
+            return bad("header_too_many_columns", format!("the first row has more than {most} fields"));
+        }
         let width = found.max(config.columns.len());
         let mut columns = Vec::with_capacity(width);
         for (field, column) in config.columns.iter().enumerate() {
             columns.push(plan(column, field, config)?);
         }
         let rest = config.columns.len()..width;
-        columns.extend(rest.map(|i| ColumnPlan::text(format!("c{}", i + 1), i, &config.dialect.nulls)));
+        columns.extend(rest.map(|i| ColumnPlan::text(format!("c{}", i + 1), i, &config.dialect)));
         let declared = config.columns.len();
-        Ok(Self { width, schema: schema_of(&columns), columns, declared, header: Bytes::new() })
+        let line_end = LineEnd::of(&config.dialect);
+        Ok(Self { width, schema: schema_of(&columns), columns, declared, header: Bytes::new(), line_end })
     }
 }
 
@@ -109,7 +132,7 @@ pub fn stream_name(config: &CsvDropsConfig) -> StreamName {
 
 fn plan(column: &Column, field: usize, config: &CsvDropsConfig) -> Result<ColumnPlan, BadHeader> {
     // `validate` has refused what cannot work; this only keeps the reason should it be reached
-    ColumnPlan::declared(column, field, &config.dialect.nulls)
+    ColumnPlan::declared(column, field, &config.dialect)
         .map_err(|message| BadHeader { code: "bad_column", message: format!("column `{}`: {message}", column.name) })
 }
 

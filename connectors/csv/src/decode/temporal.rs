@@ -1,7 +1,10 @@
 //! Dates and times. ISO 8601 is read by hand, since it is what almost every file has; other notations go through chrono.
 
+use super::zone::{Placeless, Zone};
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
+use std::fmt::Write;
+use unbatch_api::ColumnType;
 
 /// How dates or times of one column are written.
 #[derive(Clone, Debug)]
@@ -20,14 +23,23 @@ impl Notation {
     }
 }
 
-/// Seconds east of UTC: `UTC`, `Z` or a fixed offset such as `+01:00`.
-pub fn zone_seconds(zone: &str) -> Result<i32, String> {
-    if matches!(zone, "UTC" | "Z") {
-        return Ok(0);
-    }
-    match offset(zone.as_bytes()) {
-        Some(seconds) => Ok(seconds),
-        None => Err(format!("`{zone}`: only UTC and fixed offsets like +01:00 are built in, no zones by name yet")),
+impl Notation {
+    /// Whether it can read a date, a timestamp or a time of day that it wrote itself. One that lacks a part cannot.
+    pub fn reads_what_it_writes(&self, column_type: ColumnType) -> bool {
+        let Notation::Custom(items) = self else { return true };
+        let Some(moment) = DateTime::from_timestamp(1_795_419_900, 0) else { return true };
+        let mut text = String::new();
+        let written = match column_type {
+            ColumnType::String => write!(text, "{}", moment.time().format_with_items(items.iter())),
+            _ => write!(text, "{}", moment.fixed_offset().format_with_items(items.iter())),
+        };
+        let text = text.as_bytes();
+        written.is_ok()
+            && match column_type {
+                ColumnType::Date => date(text, self).is_some(),
+                ColumnType::Timestamp => timestamp(text, self, 0).is_some(),
+                _ => time_of_day(text, items).is_some(),
+            }
     }
 }
 
@@ -42,10 +54,31 @@ pub fn date(text: &[u8], notation: &Notation) -> Option<i32> {
 /// Microseconds since 1970-01-01T00:00:00Z. `zone` counts, in seconds east of UTC, when the text has no offset. Finer digits
 /// than microseconds are an error unless they are zero.
 pub fn timestamp(text: &[u8], notation: &Notation, zone: i32) -> Option<i64> {
+    timestamp_in(text, notation, &Zone::Fixed(zone))
+}
+
+/// The same in any zone.
+#[inline]
+pub fn timestamp_in(text: &[u8], notation: &Notation, zone: &Zone) -> Option<i64> {
     match notation {
         Notation::Iso => iso_timestamp(text, zone),
         Notation::Custom(items) => custom_timestamp(text, items, zone),
     }
+}
+
+/// Why a timestamp that is one was refused, when its local time is the reason.
+#[cold]
+pub fn placeless(text: &[u8], notation: &Notation, zone: &Zone) -> Option<Placeless> {
+    // read as UTC, a local time is the number of its own clock
+    let local = DateTime::from_timestamp_micros(timestamp(text, notation, 0)?)?.naive_utc();
+    zone.place(local).err()
+}
+
+/// A time of day as `13:05:00`, with a fraction of seconds where there is one.
+pub fn time_of_day(text: &[u8], items: &[Item<'static>]) -> Option<String> {
+    let time = parsed(text, items)?.to_naive_time().ok()?;
+    // a leap second is no time of a day
+    (time.nanosecond() < 1_000_000_000).then(|| time.to_string())
 }
 
 #[inline]
@@ -69,7 +102,8 @@ fn iso_date(text: &[u8]) -> Option<i32> {
     Some(y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719_468)
 }
 
-fn iso_timestamp(text: &[u8], zone: i32) -> Option<i64> {
+#[inline]
+fn iso_timestamp(text: &[u8], zone: &Zone) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, rest @ ..] = rest else { return None };
     let (hour, minute) = (two(*h1, *h2)?, two(*m1, *m2)?);
@@ -85,13 +119,13 @@ fn iso_timestamp(text: &[u8], zone: i32) -> Option<i64> {
         _ => (0, rest),
     };
     let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let local = i64::from(iso_date(date)?) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
     let east = match rest {
-        [] => zone,
+        [] => zone.east(|| DateTime::from_timestamp(local, 0).map(|moment| moment.naive_utc()))?,
         [b'Z' | b'z'] => 0,
         _ => offset(rest)?,
     };
-    let seconds = i64::from(iso_date(date)?) * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - i64::from(east);
-    Some(seconds * 1_000_000 + micros)
+    Some((local - i64::from(east)) * 1_000_000 + micros)
 }
 
 /// Microseconds of the digits at the front, and what follows them.
@@ -106,7 +140,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// `+01:00`, `+0100` or `+01`, as seconds.
-fn offset(text: &[u8]) -> Option<i32> {
+pub fn offset(text: &[u8]) -> Option<i32> {
     let (sign, rest) = match text {
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
@@ -120,7 +154,7 @@ fn offset(text: &[u8]) -> Option<i32> {
     (hours <= 18 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-fn custom_timestamp(text: &[u8], items: &[Item<'static>], zone: i32) -> Option<i64> {
+fn custom_timestamp(text: &[u8], items: &[Item<'static>], zone: &Zone) -> Option<i64> {
     let parsed = parsed(text, items)?;
     let utc: NaiveDateTime = if parsed.offset().is_some() {
         let moment: DateTime<_> = parsed.to_datetime().ok()?;
@@ -129,7 +163,8 @@ fn custom_timestamp(text: &[u8], items: &[Item<'static>], zone: i32) -> Option<i
         parsed.to_naive_datetime_with_offset(0).ok()?
     } else {
         let local = parsed.to_naive_datetime_with_offset(0).ok()?;
-        local.checked_sub_signed(chrono::TimeDelta::seconds(i64::from(zone)))?
+        let east = zone.east(|| Some(local))?;
+        local.checked_sub_signed(chrono::TimeDelta::seconds(i64::from(east)))?
     };
     let moment = utc.and_utc();
     let nanos = moment.timestamp_subsec_nanos();
@@ -159,7 +194,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn micros(text: &str, format: Option<&str>, zone: &str) -> Option<i64> {
-        timestamp(text.as_bytes(), &Notation::new(format).unwrap(), zone_seconds(zone).unwrap())
+        let zone = Zone::parse(zone, crate::config::Ambiguous::Refuse).unwrap();
+        timestamp_in(text.as_bytes(), &Notation::new(format).unwrap(), &zone)
     }
     fn rfc(text: &str) -> Option<i64> {
         Some(DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros())
@@ -206,7 +242,27 @@ mod tests {
             rfc("2026-11-23T06:30:52Z")
         );
         assert!(Notation::new(Some("%Q!")).is_err());
-        assert!(zone_seconds("Europe/Berlin").unwrap_err().contains("fixed offsets"));
+    }
+
+    #[test]
+    fn times_of_a_zone_with_a_name() {
+        let german = Some("%d.%m.%Y %H:%M");
+        assert_eq!(micros("15.07.2026 12:00", german, "Europe/Berlin"), rfc("2026-07-15T10:00:00Z"));
+        assert_eq!(micros("2026-01-15T12:00:00.5", None, "Europe/Berlin"), rfc("2026-01-15T11:00:00.5Z"));
+        assert_eq!(micros("2026-01-15T12:00:00Z", None, "Europe/Berlin"), rfc("2026-01-15T12:00:00Z"));
+        let zone = Zone::parse("Europe/Berlin", crate::config::Ambiguous::Refuse).unwrap();
+        let why = |text: &str| placeless(text.as_bytes(), &Notation::Iso, &zone);
+        assert_eq!(why("2026-10-25T02:30:00"), Some(Placeless::Twice));
+        assert_eq!(why("2026-03-29T02:30:00"), Some(Placeless::Never));
+        assert_eq!((why("2026-03-29T04:30:00"), why("noon")), (None, None));
+    }
+
+    #[test]
+    fn times_of_day() {
+        let Notation::Custom(items) = Notation::new(Some("%I:%M %p")).unwrap() else { panic!("a custom notation") };
+        let read = |text: &str| time_of_day(text.as_bytes(), &items);
+        assert_eq!(read("01:05 PM").as_deref(), Some("13:05:00"));
+        assert_eq!((read("13:05 PM"), read("01:05"), read("")), (None, None, None));
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Feed {
         // rows that were too many under another configuration say nothing about this one
         let (rejected, refused_before) =
             if self.is_due_again(entry) { (0, entry.rejected) } else { (entry.rejected, 0) };
-        Start::Behind { place, prefix: end.prefix, rejected, refused_before, again }
+        Start::Behind { place, read: end, rejected, refused_before, again }
     }
 
     /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
@@ -177,7 +177,7 @@ impl Feed {
         let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
         Ok(Verdict::Read(Start::Behind {
             place,
-            prefix: end.prefix,
+            read: end,
             rejected: entry.rejected,
             refused_before: 0,
             again: None,

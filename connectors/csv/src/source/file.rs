@@ -33,9 +33,9 @@ const ID_BYTES: u64 = 64 * 1024;
 pub enum Start {
     /// At its beginning. `again`: number of the ledger's entry when the same content was read before.
     Whole { again: Option<u64> },
-    /// After what was read when it was shorter or until it was parked; `prefix` is the digest of that. `rejected` rows count for
+    /// After what was read when it was shorter or until it was parked; `read` says how far. `rejected` rows count for
     /// `stop_after`, `refused_before` do not.
-    Behind { place: Place, prefix: String, rejected: u64, refused_before: u64, again: Option<u64> },
+    Behind { place: Place, read: ReadTo, rejected: u64, refused_before: u64, again: Option<u64> },
 }
 
 /// A file that is being read.
@@ -82,15 +82,19 @@ impl Feed {
             Reading { id, part, name, path, stat, reader, after, has_note, began_at, refused_before, again: None };
         match start {
             Start::Whole { again } => reading.again = again,
-            Start::Behind { place, prefix, rejected, refused_before, again } => {
+            Start::Behind { place, read, rejected, refused_before, again } => {
                 (reading.refused_before, reading.again) = (refused_before, again);
                 let digest = digest_up_to(&reading.path, ContentDigest::new(), 0, place.byte)?;
-                if digest.so_far() != prefix {
+                if digest.so_far() != read.prefix {
                     // it changed after it was examined
                     return Ok(());
                 }
                 reading.began_at = Some(place.byte);
-                if let Some(bad) = reading.reader.resume(place, digest, rejected)? {
+                let mut bad = reading.reader.resume(place, digest, rejected)?;
+                if bad.is_none() && !reading.reader.take_totals(&read.totals) {
+                    bad = Some(reading.reader.totals_unknown());
+                }
+                if let Some(bad) = bad {
                     self.expect(&reading);
                     return self.bad(reading, None, None, bad);
                 }
@@ -174,7 +178,11 @@ impl Feed {
     /// The last batch of a file: its last rows, and its entry in the ledger.
     fn close(&mut self, mut reading: Reading, rows: Option<Rows>, bad: Option<BadFile>) -> Result<(), Halt> {
         let place = reading.reader.place();
-        let read_to = bad.as_ref().map(|_| ReadTo { byte: place.byte, prefix: reading.reader.digest().so_far() });
+        let read_to = bad.as_ref().map(|_| ReadTo {
+            byte: place.byte,
+            prefix: reading.reader.digest().so_far(),
+            totals: reading.reader.totals(),
+        });
         let digest = reading.reader.read_out()?;
         let is_whole = reading.reader.place().byte == reading.stat.size;
         let now = look(&reading.path, true)?;
@@ -355,6 +363,7 @@ impl Feed {
             rejected: reading.reader.rejected(),
             refused_before: reading.refused_before,
             began_at: reading.began_at,
+            totals: reading.reader.totals(),
         }
     }
 

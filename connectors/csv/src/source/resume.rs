@@ -36,7 +36,8 @@ impl Feed {
         if !stat_of(&file, &path)?.is_same_content(&stat) {
             return Err(changed(&path, &stat, look(&path, true)?.as_ref()).into());
         }
-        let mut reader = FileReader::new(file, self.config.clone(), self.stop_after, self.portion);
+        let reader = FileReader::new(file, self.config.clone(), self.stop_after, self.portion);
+        let mut reader = reader.with_totals(&open.note.totals)?;
         if let Some(bad) = reader.resume(open.place, digest, open.note.rejected)? {
             let error = Error::misconfigured(format!("reading the header again failed: {}", bad.message));
             let help = "the configuration changed while the file was partly read; change it back, or set the file to `again` or `done`";
