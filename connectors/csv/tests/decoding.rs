@@ -331,5 +331,6 @@ async fn refused_rows_of_another_delivery_are_other_entries_and_those_read_again
 async fn a_broken_first_row_does_not_decide_the_width() {
     let text = "\"1\"x,2\n3,4\n5,6\n7\n";
     check(json!([]), json!({"header": "none"}), text, &["3|4", "5|6"], &["1 bad_quote", "4 too_few_fields"]).await;
-    check(column("int32"), json!({"header": "none"}), text, &["3|4", "5|6"], &["1 bad_quote", "4 too_few_fields"]).await;
+    check(column("int32"), json!({"header": "none"}), text, &["3|4", "5|6"], &["1 bad_quote", "4 too_few_fields"])
+        .await;
 }

@@ -212,3 +212,22 @@ async fn refused_rows_of_any_dialect_are_read_again_and_mended() {
         assert_eq!(row_text(&plain.rows, 0), "8|x, \"y\"", "{dialect}");
     }
 }
+
+/// With `on_bad_file: stop` the last commit has no end of the file; the trailer is mended under its name, and the counts go on.
+#[tokio::test]
+async fn a_trailer_that_disagrees_stops_where_that_is_asked_for_and_is_mended_in_place() {
+    let trailer = json!({"match": "T|", "rows": {"field": 2}, "sums": [{"of": "amount", "field": 3}]});
+    let drops = with_trailer(trailer).with("on_bad_file", json!("stop"));
+    let file = |end: &str| format!("sku|amount\nA|1.50\nB|2.25\n{end}");
+    drops.deliver("a.csv", file("T|3|3.75\n"));
+    let mut run = drops.open(Bound::Once).await;
+    let stopped = run.finish().await.unwrap_err();
+    assert_eq!(stopped.code_text(), Some("U0224"));
+    let said = format!("{stopped:?}");
+    assert!(said.contains("counts 3 rows, the file has 2") && said.contains("trailer_disagrees"), "{said}");
+    run.commit().await.unwrap();
+    assert_eq!((run.rows.len(), run.number("files_loaded_total")), (2, 0));
+    drops.deliver("a.csv", file("T|2|3.75\n"));
+    let again = drops.once(&run.committed).await;
+    assert_eq!((again.rows.len(), again.number("files_loaded_total"), again.reports.parked_count()), (0, 1, 0));
+}

@@ -34,7 +34,7 @@ fn any_bytes_are_read_as_promised() {
     println!("UNBATCH_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut read = 0;
-    for _ in 0..1_000 {
+    for _ in 0..600 {
         let mut data = vec![random.random::<u8>(), random.random::<u8>()];
         for _ in 0..random.random_range(0..60) {
             match random.random_range(0..20) {
@@ -45,7 +45,7 @@ fn any_bytes_are_read_as_promised() {
         unbatch_csv::fuzz::read_any(&data);
         read += data.len();
     }
-    assert!(read > 10_000, "only {read} bytes were tried");
+    assert!(read > 8_000, "only {read} bytes were tried");
 }
 
 #[test]

@@ -252,7 +252,7 @@ const DIALECTS: [&str; 8] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     /// Two scanners that have nothing in common agree on what both can read.
     #[test]
@@ -291,8 +291,9 @@ proptest! {
         // without quotes and escapes some texts cannot be written, and that is said
         let Ok(made) = crate::rewrite::edited(&config, row.as_bytes(), &[edit]) else { return Ok(()) };
         let found = read(&Syntax::of(&config), &made, 999, Some(3), Bounds::NONE);
-        let want = if text == "\\N" && config.dialect.escape.is_some() { "N".to_owned() } else { text.clone() };
-        let want = if DIALECTS[which].contains("none") && text == "\\N" { "N".to_owned() } else { want };
+        // the code for NULL stays one; the decoder looks at it before it is replaced
+        let is_null = Syntax::of(&config).null_code().is_some_and(|code| code == text.as_bytes());
+        let want = if is_null { "N".to_owned() } else { text.clone() };
         prop_assert_eq!(found.texts(), [["x", want.as_str(), "y"]], "{:?}", String::from_utf8_lossy(&made));
     }
 }
