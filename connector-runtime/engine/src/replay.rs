@@ -14,10 +14,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use unbatch_api::quarantine::{Edit, QuarantineFilter, QuarantineReader};
+use unbatch_api::config::Resolver;
+use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, QuarantineReader, RawCell};
 use unbatch_api::{
     Advance, Batch, Bound, CheckContext, Checkpoint, Error, Finding, Jump, Kind, NoteKey, PartView, Problem,
-    QuarantineEntry, RejectedRow, Result, RowOrigin, Source, SourceContext, SplitId, SplitIndex, StreamName,
+    QuarantineEntry, RejectedRow, Result, RowOrigin, Source, SourceContext, SplitId, SplitIndex, Stage, StreamName,
     StreamSchema,
 };
 
@@ -34,6 +35,8 @@ pub const COMPARED_BYTES_MAX: usize = 64 << 20;
 pub struct Choice {
     pub filter: QuarantineFilter,
     pub edits: Vec<Edit>,
+    /// More of them, computed from each row.
+    pub mend: Option<Arc<dyn Mend>>,
     /// Leave a row waiting when readers see a newer one with its key.
     pub keep_newer: bool,
 }
@@ -150,7 +153,7 @@ pub struct Rehearsed {
 
 /// What a replay would do with each chosen entry, up to `limit` or [`COMPARED_BYTES_MAX`]; changes nothing.
 pub async fn rehearse(spec: &PipelineSpec, scene: &Scene, choice: &Choice, limit: usize) -> Result<Vec<Rehearsed>> {
-    let mut reading = Reading::new(spec, choice, today(spec, scene).await?);
+    let mut reading = Reading::new(spec, choice, today(spec, scene).await?, scene.secrets.clone());
     let mut reader = spec.sink.quarantine(place(spec, scene)).await?;
     let (mut seen, mut after, mut bytes) = (Vec::new(), None, 0);
     loop {
@@ -243,15 +246,26 @@ struct Reading {
     source: Arc<dyn BoundSource>,
     steps: Steps,
     edits: Vec<Edit>,
+    mend: Option<Arc<dyn Mend>>,
     today: Today,
     /// Entries are chosen one by one.
     by_id: bool,
 }
 
 impl Reading {
-    fn new(spec: &PipelineSpec, choice: &Choice, today: Today) -> Self {
-        let (source, steps, edits) = (spec.source.clone(), Steps::new(spec.steps.clone()), choice.edits.clone());
-        Self { source, steps, edits, today, by_id: choice.filter.ids.is_some() }
+    fn new(spec: &PipelineSpec, choice: &Choice, today: Today, secrets: Arc<dyn Resolver>) -> Self {
+        let (source, edits, mend) = (spec.source.clone(), choice.edits.clone(), choice.mend.clone());
+        let steps = Steps::new(spec.steps.clone(), secrets);
+        Self { source, steps, edits, mend, today, by_id: choice.filter.ids.is_some() }
+    }
+
+    /// The cells that are changed, those that are computed from the row among them.
+    fn edits_of(&self, entry: &QuarantineEntry) -> Result<Vec<Edit>> {
+        let mut edits = self.edits.clone();
+        if let Some(mend) = &self.mend {
+            edits.extend(mend.edits(&self.source.raw_cells(entry)?)?);
+        }
+        Ok(edits)
     }
 
     fn read(&mut self, entry: &QuarantineEntry) -> Result<Verdict> {
@@ -259,7 +273,10 @@ impl Reading {
         if !self.by_id && entry.generation > 0 && entry.generation < generation {
             return Ok(Verdict::Outdated);
         }
-        let mut batch = match self.source.parse_raw(entry, &self.edits) {
+        if entry.stage == Stage::Sink && !self.steps.is_empty() {
+            return Ok(Verdict::StillWrong(unreadable(entry, &stepped_already())));
+        }
+        let mut batch = match self.edits_of(entry).and_then(|edits| self.source.parse_raw(entry, &edits)) {
             Ok(batch) => batch,
             // one row that cannot be read so does not keep the others from going
             Err(error) if error.kind() == Kind::Misconfigured => {
@@ -272,13 +289,22 @@ impl Reading {
         if let Some(rejected) = batch.rejected.pop() {
             return Ok(Verdict::StillWrong(rejected));
         }
-        let (mut batch, _) = self.steps.apply(batch)?;
+        let Some(mut batch) = self.steps.apply(batch)?.only_row() else {
+            return Err(Error::bug("reading a refused row failed, the steps gave nothing back").code("U0911"));
+        };
         Ok(match batch.rejected.pop() {
             Some(rejected) => Verdict::StillWrong(rejected),
             None if batch.rows.num_rows() == 0 => Verdict::Filtered(batch),
             None => Verdict::Goes { row: batch, overtakes: false },
         })
     }
+}
+
+/// What the sink refused is kept as the steps left it; through them again a price would be converted twice.
+fn stepped_already() -> Error {
+    Error::misconfigured("the sink refused the row after the steps, and it cannot go through them again")
+        .code("U0412")
+        .help("mend it at the source and have it delivered again")
 }
 
 fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {
@@ -343,6 +369,7 @@ impl BoundSource for Quarantined {
     }
     /// The sink is open by now: whoever replayed before can commit no more, and its marks have to be seen.
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>> {
+        let secrets = cx.place.secrets.clone();
         let mut reader = self.spec.sink.quarantine(cx.place).await?;
         if !unbatch_api::failpoint::sabotaged("replay-catches-up") {
             reader.catch_up().await?;
@@ -352,7 +379,7 @@ impl BoundSource for Quarantined {
         Ok(Box::new(QuarantineSource {
             reader,
             filter: QuarantineFilter { with_replayed: false, ..self.choice.filter.clone() },
-            reading: Reading::new(&self.spec, &self.choice, self.today.clone()),
+            reading: Reading::new(&self.spec, &self.choice, self.today.clone(), secrets),
             after: None,
             page: VecDeque::new(),
             left: self.left.clone(),
@@ -362,6 +389,9 @@ impl BoundSource for Quarantined {
     }
     fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
         self.spec.source.parse_raw(entry, edits)
+    }
+    fn raw_cells(&self, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        self.spec.source.raw_cells(entry)
     }
     fn describe(&self, _: &Checkpoint) -> Vec<PartView> {
         Vec::new()

@@ -7,7 +7,7 @@ use crate::scanner;
 use std::io::Cursor;
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
-use unbatch_api::quarantine::Edit;
+use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
     Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, StopAfter,
 };
@@ -26,6 +26,42 @@ pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit
         _ => return Ok(batch_of(config, entry, None, Some(again(entry, None)))),
     };
     read_one(config, entry, text, edits)
+}
+
+/// The fields of the row by the names of their columns; one without a column has none of its own to be called by.
+pub fn raw_cells(config: &CsvDropsConfig, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+    let text = match &entry.raw {
+        RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
+        RawRow::Row(row) => return read_cells(&plain_notation(config), &text_of(&plain_notation(config), row)?),
+        _ => {
+            return Err(Error::misconfigured("reading the cells of the row failed, its bytes were not kept")
+                .code("U0227")
+                .help("correct it in the file and deliver that again"));
+        }
+    };
+    read_cells(config, &text)
+}
+
+fn read_cells(config: &CsvDropsConfig, text: &[u8]) -> Result<Vec<RawCell>> {
+    let (delimiter, quote) = config.dialect.marks();
+    let (names, row) = names_of(config, text)?;
+    let (cells, _) = record(&text[row..], (delimiter, quote))?;
+    let names = names.unwrap_or_else(|| (0..cells.len()).map(|at| name_by_position(config, at)).collect());
+    let cell = |(column, cell): (String, &Cell)| {
+        let text = String::from_utf8_lossy(&cell.content).into_owned();
+        RawCell { column, text: Some(text).filter(|_| !cell.raw.is_empty()) }
+    };
+    Ok(names.into_iter().zip(&cells).map(cell).collect())
+}
+
+/// The names in the header, when there is one, and where the row begins.
+fn names_of(config: &CsvDropsConfig, text: &[u8]) -> Result<(Option<Vec<String>>, usize)> {
+    if config.dialect.header == Header::None {
+        return Ok((None, 0));
+    }
+    let (header, used) = record(text, config.dialect.marks())?;
+    let names = header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned());
+    Ok((Some(names.collect()), used))
 }
 
 fn read_one(config: &CsvDropsConfig, entry: &QuarantineEntry, text: Vec<u8>, edits: &[Edit]) -> Result<Batch> {

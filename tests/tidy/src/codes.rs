@@ -111,7 +111,10 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn of(path: &str, code: &'a str) -> Self {
-        let is_connector = matches!(folder(path).split('/').collect::<Vec<_>>()[..], ["connectors" | "examples", _]);
+        let is_connector = matches!(
+            folder(path).split('/').collect::<Vec<_>>()[..],
+            ["connectors" | "examples", _] | ["connector-runtime", "steps"]
+        );
         let choices = code.match_indices("let code = match ").filter_map(|(at, _)| Some(at..body_end(code, at)?));
         Self { code, is_connector, choices: choices.collect() }
     }
