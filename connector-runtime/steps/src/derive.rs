@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use unbatch_api::{CompiledStep, Seen, Step, StepProblem, StepVerb};
 
-/// Adds columns by expressions, `name: expression`, after the others in the order of their names; a name that is there already gets a
-/// new value in its place. All expressions see the columns as they were before this step.
+/// Adds columns by expressions, `name: expression`. They stand after the others in the order of their names; a name that is there
+/// already gets a new value in its place. All expressions see the columns as they were before this step.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(example = serde_json::json!({"price_eur": "round(price * 1.08, 2)"}))]

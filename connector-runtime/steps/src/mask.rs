@@ -32,11 +32,22 @@ pub enum Method {
     Redact,
     /// HMAC-SHA-256 of the value's text, keyed with a salt, in base16: the same value gives the same digest, so that joins still work.
     /// The column becomes a string.
-    Hash(Salted),
+    Hash(
+        /// The salt of the digest.
+        Salted,
+    ),
     /// All characters but the last few become `*`; a text that is not longer becomes `*` throughout. The column becomes a string.
-    KeepLast(#[schemars(range(min = 1, max = 64))] u32),
+    KeepLast(
+        /// How many characters stay readable.
+        #[schemars(range(min = 1, max = 64))]
+        u32,
+    ),
     /// All characters but the first few become `*`; a text that is not longer becomes `*` throughout. The column becomes a string.
-    KeepFirst(#[schemars(range(min = 1, max = 64))] u32),
+    KeepFirst(
+        /// How many characters stay readable.
+        #[schemars(range(min = 1, max = 64))]
+        u32,
+    ),
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

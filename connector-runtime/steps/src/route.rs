@@ -13,7 +13,7 @@ use unbatch_api::{ColumnType, CompiledStep, Seen, Step, StepProblem, StepVerb, S
 /// Bytes of a stream's name; a topic's name has at most 249 with what a sink adds to it.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Gives rows to other streams, by one case or by the first of several whose condition holds; rows that no case takes stay where they
+/// Gives rows to other streams, by one case or by the first of several whose condition holds. Rows that no case takes stay where they
 /// are. A sink's name with `{stream}` in it sends each stream to a place of its own.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]

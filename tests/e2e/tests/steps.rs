@@ -28,7 +28,7 @@ const STEPS: &str = r#"steps:
       gross: "round(price * 1.19, 2)"
       line: "meta.line"
   - {rename: {since: starts_on}}
-  - {mask: {contact: {hash: {salt: {secret: masking/salt}}}, sku: {keep_first: 1}}}
+  - {mask: {contact: {hash: {salt: {secret: masking/salt}}}}}
   - {route: {to: {expr: "lower(country)"}}}
   - {drop: [price, country]}
 "#;
@@ -98,7 +98,16 @@ fn a_nightly_file_is_changed_on_its_way_and_a_row_that_fails_is_mended() {
     assert!(message.starts_with("`cast` of `price`") && !message.contains("1O"), "{message}");
 
     // read again from the source's row, through all steps
-    let mended = launch(&["quarantine", "replay", "prices", "--set", "price=10.00"]);
+    let patch = |expression: &str, more: &[&str]| {
+        let chosen = ["quarantine", "replay", "prices", "--code", "bad_cast", "--patch", expression];
+        launch(&[&chosen[..], more].concat())
+    };
+    let refused = patch("price = price + 1", &[]);
+    assert!(!refused.status.success() && refused.stdout.contains("U0619"), "{}{}", refused.stdout, refused.stderr);
+    let shown = json(&patch("price = replace(price, 'O', '0')", &["--dry-run", "--json"]));
+    assert_eq!(shown["result"]["entries"][0]["row"]["gross"], "11.90", "{shown}");
+    assert_eq!(read("de").len(), 1, "a rehearsal writes nothing");
+    let mended = patch("price = replace(price, 'O', '0')", &[]);
     assert!(mended.status.success(), "{}{}", mended.stdout, mended.stderr);
     assert_eq!(read("de")[1], row("B", BOB, "2024-02-01", "11.90", 3));
 }
