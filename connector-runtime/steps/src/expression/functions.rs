@@ -3,6 +3,8 @@
 
 mod table;
 
+mod exact;
+
 pub(crate) use table::{FUNCTIONS, GROUPS};
 
 use super::Fault;
@@ -124,6 +126,10 @@ pub(crate) fn call(
     schema: &Schema,
 ) -> Result<Typed, Fault> {
     check_name(name, &word)?;
+    let args = match exact::instead(name, args, &within, &word)? {
+        exact::Instead::Done(typed) => return Typed { within, ..*typed }.folded(),
+        exact::Instead::Call(args) => args,
+    };
     let Some(udf) = known().get(name).cloned() else { return Err(wrong_arguments(name, &args, word)) };
     let args = unified(name, args)?;
     let field = |data_type: DataType| Arc::new(Field::new("", data_type, true));
@@ -145,6 +151,7 @@ pub(crate) fn call(
         return Err(wrong_arguments(name, &args, word));
     };
     let result = expr.return_type().clone();
+    exact::probe(name, &args, &expr, schema, &word)?;
     let typed = Typed { expr: Arc::new(expr), kind: Kind::Null, within, is_constant };
     typed.normalised(&result, &format!("`{name}`"))?.folded()
 }
@@ -164,12 +171,6 @@ fn unified(name: &str, args: Vec<Typed>) -> Result<Vec<Typed>, Fault> {
         Some(kind) => args.into_iter().map(|arg| taken_for(arg, kind)).collect(),
         None => Ok(args),
     }
-}
-
-/// `round(value)`, half away from zero.
-pub(crate) fn rounded(value: Typed) -> Result<Typed, Fault> {
-    let within = value.within.clone();
-    call("round", vec![value], within.clone(), within, &Schema::empty())
 }
 
 fn config() -> Arc<ConfigOptions> {

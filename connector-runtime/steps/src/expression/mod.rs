@@ -5,7 +5,10 @@
 //! text -> parse (sqlparser's tree) -> lower (types, places, what is allowed) -> Compiled (DataFusion's expressions, ours) -> evaluate
 //! ```
 
+mod calendar;
 mod evaluate;
+#[cfg(test)]
+mod extremes;
 pub(crate) mod functions;
 mod inputs;
 pub(crate) mod kind;

@@ -1,6 +1,7 @@
 //! What we evaluate ourselves: arithmetic that never wraps around or loses digits, and conditions whose second half is not asked
 //! where the first decides. The rest is DataFusion's.
 
+use super::calendar::{Unit, truncated};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;
@@ -25,6 +26,10 @@ pub(crate) enum Op {
     Or,
     /// Passes numbers on and fails for those that are none.
     Finite,
+    /// A float to its whole number, half away from zero.
+    Round,
+    /// A date or timestamp to the beginning of its unit.
+    Truncate(Unit),
 }
 
 /// An operation of ours in a tree of DataFusion's expressions. Arguments have the types that the operation works with; decimals
@@ -74,6 +79,11 @@ impl PhysicalExpr for Node {
         let first = self.args[0].evaluate(batch)?;
         match self.op {
             Op::Finite => finite(first),
+            Op::Round => mapped(&first, |values| {
+                let numbers = values.as_primitive::<Float64Type>();
+                Ok(Arc::new(numbers.unary::<_, Float64Type>(f64::round)))
+            }),
+            Op::Truncate(unit) => mapped(&first, |values| truncated(values, unit)),
             Op::And | Op::Or => self.condition(batch, first),
             _ => self.arithmetic(&first, &self.args[1].evaluate(batch)?),
         }
@@ -141,6 +151,16 @@ impl Node {
         };
         Ok(done?)
     }
+}
+
+/// A value of one argument.
+fn mapped(value: &ColumnarValue, map: impl Fn(&ArrayRef) -> Result<ArrayRef>) -> Result<ColumnarValue> {
+    Ok(match value {
+        ColumnarValue::Array(values) => ColumnarValue::Array(map(values)?),
+        ColumnarValue::Scalar(scalar) => {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&map(&scalar.to_array_of_size(1)?)?, 0)?)
+        }
+    })
 }
 
 fn operand(value: &ColumnarValue) -> Result<Box<dyn Datum>> {

@@ -33,7 +33,7 @@ fn sign(op: Op) -> &'static str {
         Op::Remainder => "%",
         Op::And => "and",
         Op::Or => "or",
-        Op::Finite => "",
+        Op::Finite | Op::Round | Op::Truncate(_) => "",
     }
 }
 
@@ -113,6 +113,12 @@ fn numbers(op: Op, left: Typed, right: Typed, within: Range<usize>) -> Result<Ty
         _ => (decimal(l_before, l_scale), decimal(r_before, r_scale)),
     };
     Ok(node(op, left.widened(l_type), right.widened(r_type), Kind::Of(result)))
+}
+
+/// One of ours with one argument.
+pub(crate) fn unary(op: Op, value: Typed) -> Typed {
+    let node = Node { op, args: vec![value.expr], result: value.kind.to_arrow() };
+    Typed { expr: Arc::new(node), ..value }
 }
 
 /// `-value`

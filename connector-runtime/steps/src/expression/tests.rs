@@ -134,7 +134,16 @@ fn texts_dates_and_choices() {
         ("none = 'a'", "bool", "∅"),
         ("none is distinct from 'a'", "bool", "true"),
         ("extract(year from day)", "int32", "2024"),
-        ("date_trunc('month', day)", "timestamp", "2024-02-01T00:00:00Z"),
+        ("date_trunc('month', day)", "date", "2024-02-01"),
+        ("date_trunc('week', date '9999-12-31')", "date", "9999-12-27"),
+        ("date_trunc('quarter', at)", "timestamp", "2024-01-01T00:00:00Z"),
+        ("to_timestamp('9999-12-31T00:00:00')", "timestamp", "9999-12-31T00:00:00Z"),
+        ("trunc(price, 1)", "decimal(12,1)", "12.5"),
+        ("trunc(-price)", "decimal(12,0)", "-12"),
+        ("round(count)", "int64", "7"),
+        ("ceil(small)", "int32", "3"),
+        ("power(price, 2)", "float64", "156.25"),
+        ("lpad(sku, 6, '0')", "string", "00NL-1"),
         ("date_trunc('hour', at)", "timestamp", "2024-02-29T13:00:00Z"),
         ("day + interval '1 day'", "date", "2024-03-01"),
         ("day + 1", "date", "2024-03-01"),
@@ -216,6 +225,24 @@ fn mistakes_are_told_at_their_words_with_what_is_meant() {
             "date_trunc",
             "cast(… as date)",
         ),
+        (
+            "repeat(sku, count)",
+            "U0606",
+            "`repeat` needs a length of at most 10000 that stands in the expression",
+            "repeat",
+            "write repeat(text, count)",
+        ),
+        (
+            "regexp_like(sku, '(')",
+            "U0606",
+            "`regexp_like` does not take '(' here",
+            "regexp_like",
+            "regexp_like(text, pattern[, flags])",
+        ),
+        ("date_trunc('mont', day)", "U0606", "`date_trunc` does not take 'mont' here", "date_trunc", "month"),
+        ("extract(mont from day)", "U0606", "`date_part` does not take 'mont' here", "day", "date_part('year', time)"),
+        ("to_char(day, '%Q')", "U0606", "`to_char` does not take '%Q' here", "to_char", ""),
+        ("to_date(sku, '%Q')", "U0606", "`to_date` does not take '%Q' here", "to_date", ""),
         ("day > '31.01.2024'", "U0605", "this text is not a date", "'31.01.2024'", "'2024-12-31'"),
         (
             "sum(price)",
@@ -283,7 +310,7 @@ fn a_condition_is_a_bool() {
 /// or left out on purpose.
 #[test]
 fn the_table_of_functions_is_the_truth() {
-    let forms = ["coalesce", "ifnull", "nvl", "nvl2", "nullif", "position", "overlay", "extract", "mod"];
+    let forms = ["coalesce", "ifnull", "nvl", "nvl2", "nullif", "position", "extract", "mod"];
     let all = datafusion_functions::all_default_functions();
     for function in FUNCTIONS {
         let udf = all.iter().find(|f| f.name() == function.name || f.aliases().iter().any(|a| a == function.name));
@@ -321,6 +348,8 @@ fn the_table_of_functions_is_the_truth() {
         "iszero",
         "nanvl",
         "cot",
+        "overlay",
+        "date_bin",
         "sinh",
         "cosh",
         "tanh",

@@ -2,9 +2,9 @@
 
 use super::Fault;
 use super::evaluate::reason_of;
-use super::functions;
 use super::kind::{DIGITS_MAX, Kind, STRING, holding};
 use super::node::{Node, Op};
+use super::operators::unary;
 use datafusion_common::ScalarValue;
 use datafusion_common::format::DEFAULT_CAST_OPTIONS;
 use datafusion_expr::ColumnarValue;
@@ -162,7 +162,7 @@ pub(crate) fn cast(typed: Typed, to: ColumnType, within: Range<usize>) -> Result
             let whole = ColumnType::Decimal { precision: (precision - scale as u8 + 1).min(DIGITS_MAX), scale: 0 };
             typed.turned_into(&whole.to_arrow(), Kind::Of(whole))
         }
-        Kind::Of(ColumnType::Float64) if Kind::Of(to).is_whole() => functions::rounded(typed)?,
+        Kind::Of(ColumnType::Float64) if Kind::Of(to).is_whole() => unary(Op::Round, typed),
         _ => typed,
     };
     let cast = rounded.turned_into(&to.to_arrow(), Kind::Of(to));

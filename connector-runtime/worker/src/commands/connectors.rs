@@ -85,7 +85,7 @@ fn described(connector: &BuiltIn) -> String {
     let definitions = &connector.schema["$defs"];
     options(&connector.schema, definitions, "", 0, &mut text);
     if connector.schema["properties"].is_null() {
-        let _ = writeln!(text, "  takes: {}", kind(&connector.schema, definitions));
+        let _ = writeln!(text, "  takes: {}", kind(resolved(&connector.schema, definitions), definitions));
         forms(&connector.schema["additionalProperties"], definitions, &mut text);
     }
     for example in connector.schema["examples"].as_array().into_iter().flatten() {

@@ -254,7 +254,7 @@ struct DropVerb;
 
 struct DropColumn(String);
 
-struct Dropped(Arc<StreamSchema>);
+struct Dropped(StreamName, Arc<StreamSchema>);
 
 impl StepVerb for DropVerb {
     const NAME: &'static str = "drop";
@@ -281,16 +281,16 @@ impl Step for DropColumn {
             }]);
         }
         let kept: Vec<_> = fields.fields().iter().filter(|f| *f.name() != self.0).cloned().collect();
-        Ok(Box::new(Dropped(Arc::new(StreamSchema::new(Arc::new(ArrowSchema::new(kept)), Vec::new())))))
+        Ok(Box::new(Dropped(seen.stream.clone(), Arc::new(StreamSchema::new(Arc::new(ArrowSchema::new(kept)), Vec::new())))))
     }
 }
 
 impl CompiledStep for Dropped {
     fn output(&self) -> &Arc<StreamSchema> {
-        &self.0
+        &self.1
     }
     fn streams(&self) -> Vec<StreamName> {
-        Vec::new()
+        vec![self.0.clone()]
     }
     fn apply(&mut self, _: Batch) -> Result<Stepped> {
         never()

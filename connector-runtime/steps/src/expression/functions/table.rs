@@ -19,7 +19,7 @@ const TIME: &str = GROUPS[4];
 
 /// Those that are not functions of DataFusion's but forms of our own.
 pub(crate) fn is_built_in(name: &str) -> bool {
-    matches!(name, "coalesce" | "ifnull" | "nvl" | "nvl2" | "nullif" | "position" | "overlay" | "extract" | "mod")
+    matches!(name, "coalesce" | "ifnull" | "nvl" | "nvl2" | "nullif" | "position" | "extract" | "mod")
 }
 
 const fn f(group: &'static str, name: &'static str, syntax: &'static str, gives: &'static str) -> Function {
@@ -67,7 +67,6 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     f(TEXT, "starts_with", "starts_with(text, part)", "whether it begins so"),
     f(TEXT, "ends_with", "ends_with(text, part)", "whether it ends so"),
     f(TEXT, "contains", "contains(text, part)", "whether the part is in it"),
-    f(TEXT, "overlay", "overlay(text placing part from start for length)", "with a part put over it"),
     f(TEXT, "find_in_set", "find_in_set(text, list)", "place in a list of texts with commas between, 0 when nowhere"),
     f(
         TEXT,
@@ -134,7 +133,6 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "date_trunc('month', time)",
         "its beginning of year, quarter, month, week, day, hour, minute or second",
     ),
-    f(TIME, "date_bin", "date_bin(interval '15 minutes', time)", "the beginning of its span"),
     f(TIME, "make_date", "make_date(year, month, day)", "a date of three numbers"),
     f(TIME, "to_date", "to_date(text[, format, …])", "a date of a text; formats as in `%d.%m.%Y`"),
     f(

@@ -58,14 +58,6 @@ impl Lowering<'_> {
                 "substr",
                 [Some(expr), Some(from), substring_for.as_ref()].into_iter().flatten().map(|e| &**e).collect(),
             ),
-            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => (
-                "overlay",
-                [Some(expr), Some(overlay_what), Some(overlay_from), overlay_for.as_ref()]
-                    .into_iter()
-                    .flatten()
-                    .map(|e| &**e)
-                    .collect(),
-            ),
             Expr::Trim { expr, trim_where, trim_what, trim_characters: None } => {
                 let name = match trim_where {
                     Some(TrimWhereField::Leading) => "ltrim",
