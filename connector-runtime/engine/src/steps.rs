@@ -11,7 +11,7 @@ use unbatch_api::{
 };
 
 /// Compiled steps that are kept; a pipeline that shows more shapes than this compiles again.
-const COMPILED_MAX: usize = 1_024;
+const COMPILED_MAX: usize = 4_096;
 
 pub(crate) struct Steps {
     steps: Vec<Arc<dyn Step>>,
@@ -59,6 +59,7 @@ impl Steps {
             let mut after = Vec::with_capacity(chained.batches.len());
             for batch in chained.batches {
                 let stepped = self.compiled(at, &batch)?.apply(batch)?;
+                stepped.batches.iter().try_for_each(Batch::check)?;
                 after.extend(stepped.batches);
                 chained.filtered += stepped.filtered;
             }
@@ -144,5 +145,114 @@ impl AsRead {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use unbatch_api::arrow::array::BooleanArray;
+    use unbatch_api::config::NoSecrets;
+    use unbatch_api::testkit::{RowBatch, table};
+    use unbatch_api::{Advance, Stepped, StreamSchema};
+
+    /// Sends odd rows to another stream and refuses the row `id` 3 there, as columns of other names.
+    struct Odd;
+
+    struct OddRows(StreamName, Arc<StreamSchema>);
+
+    static COMPILED: AtomicUsize = AtomicUsize::new(0);
+
+    impl Step for Odd {
+        fn name(&self) -> &str {
+            "odd"
+        }
+        fn compile(&self, seen: &Seen<'_>) -> Result<Box<dyn CompiledStep>, Vec<StepProblem>> {
+            COMPILED.fetch_add(1, Ordering::Relaxed);
+            if seen.schema.key().is_empty() {
+                let problem = |path: &str| StepProblem {
+                    path: path.to_owned(),
+                    within: None,
+                    code: "U0601",
+                    message: "there is no key".into(),
+                    label: String::new(),
+                    help: "have one".into(),
+                };
+                return Err(vec![problem("[1].when"), problem("")]);
+            }
+            Ok(Box::new(OddRows(seen.stream.clone(), seen.schema.clone())))
+        }
+    }
+
+    impl CompiledStep for OddRows {
+        fn output(&self) -> &Arc<StreamSchema> {
+            &self.1
+        }
+        fn streams(&self) -> Vec<StreamName> {
+            vec![self.0.clone()]
+        }
+        fn apply(&mut self, mut batch: Batch) -> Result<Stepped> {
+            let rows = batch.rows.num_rows();
+            let mask = |odd| -> BooleanArray { (0..rows).map(|row| Some((row % 2 == 1) == odd)).collect() };
+            let mut other = Batch { stream: StreamName::new("odd"), ..batch.clone() };
+            (other.advance, other.rejected) = (None, Vec::new());
+            other.retain(&mask(true))?;
+            batch.retain(&mask(false))?;
+            if other.rows.num_rows() > 1 {
+                other.rejected.push(RejectedRow {
+                    code: "odd".into(),
+                    message: "it is 3".into(),
+                    stage: Stage::Step,
+                    stream: other.stream.clone(),
+                    origin: other.origin.rows.row(1),
+                    raw: RawRow::Row(serde_json::Value::Null),
+                });
+                other.retain(&BooleanArray::from_iter((0..other.rows.num_rows()).map(|row| Some(row != 1))))?;
+            }
+            Ok(Stepped { batches: vec![other, batch], filtered: 0 })
+        }
+    }
+
+    fn steps(count: usize) -> Steps {
+        Steps::new((0..count).map(|_| Arc::new(Odd) as Arc<dyn Step>).collect(), Arc::new(NoSecrets))
+    }
+
+    #[test]
+    fn a_batch_that_becomes_several_is_one_place_to_stop_and_keeps_refused_rows_as_they_came() {
+        let batch = RowBatch::new("rows", 0..6).rejected(9).advance(Advance::default()).build();
+        let chained = steps(1).apply(batch).unwrap();
+        let [odd, rest] = &chained.batches[..] else { panic!("{} batches", chained.batches.len()) };
+        assert_eq!((odd.stream.as_str(), odd.rows.num_rows(), odd.rejected.len()), ("odd", 2, 0));
+        assert!(odd.advance.is_none() && rest.advance.is_some());
+        let refused: Vec<(&str, &str, &RawRow)> =
+            rest.rejected.iter().map(|r| (r.code.as_ref(), r.stream.as_str(), &r.raw)).collect();
+        let row = RawRow::Row(serde_json::json!({"id": 3, "text": "row-3"}));
+        assert_eq!(refused[0], ("odd", "rows", &row));
+        // what the source refused stays as it was
+        assert_eq!((refused[1].0, refused[1].2), ("bad_row", &RawRow::of("raw-9".as_bytes().to_vec())));
+        assert_eq!(chained.batches.iter().map(Batch::rows_read).sum::<u64>(), 7);
+    }
+
+    #[test]
+    fn each_step_is_compiled_once_for_each_stream_and_shape() {
+        let mut steps = steps(2);
+        let before = COMPILED.load(Ordering::Relaxed);
+        for _ in 0..3 {
+            let chained = steps.apply(RowBatch::new("rows", 0..4).build()).unwrap();
+            assert_eq!(chained.batches.len(), 4);
+        }
+        // the first step for `rows`, the second for `rows` and `odd`; others may compile beside us
+        assert!(COMPILED.load(Ordering::Relaxed) - before >= 3);
+        assert_eq!(steps.compiled.len(), 3);
+    }
+
+    #[test]
+    fn a_step_that_does_not_fit_says_where_and_what_there_is() {
+        let Err(error) = steps(1).apply(table("t", "a: int64, b: string", &[], &[])) else { panic!("it fits") };
+        assert_eq!((error.kind(), error.code_text()), (unbatch_api::Kind::Misconfigured, Some("U0601")));
+        let told = error.one_line();
+        assert!(told.starts_with("step 1 `odd` at `[1].when`: there is no key"), "{told}");
+        assert!(told.contains("columns there a, b") && told.contains("more problems 1"), "{told}");
     }
 }
