@@ -9,7 +9,7 @@ use crate::context::{CheckContext, SinkContext, SourceContext};
 use crate::error::Result;
 use crate::facts::{Facts, Rewrite, Stored};
 use crate::names::StreamName;
-use crate::quarantine::{Edit, QuarantineEntry, QuarantineReader};
+use crate::quarantine::{Edit, QuarantineEntry, QuarantineReader, RawCell};
 use crate::schema::StreamSchema;
 use crate::sink::{CommitPolicy, Fenced};
 use crate::source::Source;
@@ -52,6 +52,10 @@ pub trait SourceConnector: Send + Sync + 'static {
     /// Reads one quarantined row again, under today's configuration and with these cells changed; what is still wrong is in
     /// `rejected` again. Misconfigured with the columns there are when an edit names another one.
     fn parse_raw(config: &Self::Config, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch>;
+
+    /// The cells of a quarantined row as they stand in it, in order and without giving them their types. Misconfigured when they cannot
+    /// be told apart.
+    fn raw_cells(config: &Self::Config, entry: &QuarantineEntry) -> Result<Vec<RawCell>>;
 
     /// The checkpoint as a person reads it, a line for each open part and for each finished input worth showing.
     fn describe(config: &Self::Config, checkpoint: &Checkpoint) -> Vec<PartView>;

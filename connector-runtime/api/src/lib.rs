@@ -47,4 +47,4 @@ pub use quarantine::{QuarantineEntry, RawRow, RejectedRow, Stage};
 pub use schema::{ColumnType, SchemaId, StreamSchema};
 pub use sink::{CommitPolicy, Fenced, Opened, Receipt, Sink};
 pub use source::Source;
-pub use step::{CompiledStep, Step, Stepped};
+pub use step::{CompiledStep, Seen, Step, StepProblem, StepVerb, Stepped};

@@ -262,6 +262,20 @@ pub struct Edit {
     pub text: String,
 }
 
+/// A cell of a refused row as it stands in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawCell {
+    pub column: String,
+    /// `None`: the field is empty, as the source writes null.
+    pub text: Option<String>,
+}
+
+/// Makes new cells out of those of a refused row: `--patch "price = replace(price, 'O', '0')"`.
+pub trait Mend: std::fmt::Debug + Send + Sync {
+    /// Misconfigured when it does not fit the row, which then stays as it is.
+    fn edits(&self, row: &[RawCell]) -> Result<Vec<Edit>>;
+}
+
 impl QuarantineFilter {
     pub fn matches(&self, entry: &QuarantineEntry) -> bool {
         (self.with_replayed || entry.replayed.is_none())

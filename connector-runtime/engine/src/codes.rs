@@ -53,6 +53,12 @@ pub const CODES: &[CodeEntry] = &[
         "Nothing; the newer run goes on. Stop one of the two if they were not meant to run at once.",
     ),
     (
+        "U0412",
+        "a row that the sink refused cannot be replayed",
+        "The pipeline has steps, and the row is kept as it was after them. To read it again it would have to go through the steps a second time.",
+        "Mend the row at the source and have it delivered again; the entry shows where it came from.",
+    ),
+    (
         "U0501",
         "an attempt took too long",
         "Opening, reading, committing or closing passed its time limit. It is tried again by itself.",
@@ -111,5 +117,11 @@ pub const CODES: &[CodeEntry] = &[
         "the source has no splits",
         "A source has one split or more.",
         "This is a bug in the source connector, please report it.",
+    ),
+    (
+        "U0911",
+        "a step broke the contract",
+        "A step gave no batch back, or refused a schema without saying why. Nothing was committed of what it saw.",
+        "This is a bug of the step; report it with the log.",
     ),
 ];

@@ -118,7 +118,7 @@ pub async fn preview(spec: &PipelineSpec, scene: &Scene, glance: Glance) -> Resu
             looks_only: true,
         };
         let split = cx.place.split.clone();
-        let mut steps = Steps::new(spec.steps.clone());
+        let mut steps = Steps::new(spec.steps.clone(), scene.secrets.clone());
         let reading = async {
             let mut source = spec.source.open(cx).await?;
             preview.read_from(&mut *source, &mut steps, &split, glance).await
@@ -154,9 +154,11 @@ impl Preview {
             let Some(batch) = source.next().await? else { return Ok(Ended::End) };
             batch.check()?;
             self.read += batch.rows_read();
-            let (batch, filtered) = steps.apply(batch)?;
-            self.filtered += filtered;
-            self.take(batch, split, glance)?;
+            let chained = steps.apply(batch)?;
+            self.filtered += chained.filtered;
+            for batch in chained.batches {
+                self.take(batch, split, glance)?;
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The list of connectors a binary was built with, and the one place where their configuration types are erased.
 
-use crate::config::{Diagnostics, Node, SourceText, read};
+use crate::config::{Diagnostics, Node, SourceText, read, step_diagnostic};
 use async_trait::async_trait;
 use schemars::{Schema, SchemaGenerator};
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use unbatch_api::error::CodeEntry;
-use unbatch_api::quarantine::{Edit, QuarantineReader};
+use unbatch_api::quarantine::{Edit, QuarantineReader, RawCell};
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, CommitPolicy, Delivery, Drafter, Facts, Fenced, Finding, Jump, PartView, Problem,
-    QuarantineEntry, Result, Rewrite, SinkConnector, SinkContext, Source, SourceConnector, SourceContext, Step, Stored,
-    StreamName, StreamSchema,
+    QuarantineEntry, Result, Rewrite, SinkConnector, SinkContext, Source, SourceConnector, SourceContext, Step,
+    StepVerb, Stored, StreamName, StreamSchema,
 };
 
 /// Connectors and steps by name.
@@ -36,8 +36,9 @@ impl Registry {
         self.sinks.insert(C::NAME, Box::new(Typed::<C>(PhantomData)));
         self
     }
-    pub fn step(mut self, factory: Box<dyn StepFactory>) -> Self {
-        self.steps.insert(factory.name(), factory);
+    /// Adds a kind of step; one of the same verb is replaced.
+    pub fn step<V: StepVerb>(mut self) -> Self {
+        self.steps.insert(V::NAME, Box::new(TypedStep::<V>(PhantomData)));
         self
     }
     /// Adds what looks at the real thing for `unbatch init --from WORD`; one of the same word is replaced.
@@ -100,6 +101,24 @@ pub trait StepFactory: Send + Sync {
     fn bind(&self, text: &Arc<SourceText>, node: &Node) -> Result<Arc<dyn Step>, Diagnostics>;
 }
 
+struct TypedStep<V>(PhantomData<fn() -> V>);
+
+impl<V: StepVerb> StepFactory for TypedStep<V> {
+    fn name(&self) -> &'static str {
+        V::NAME
+    }
+    fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<V::Config>()
+    }
+    fn bind(&self, text: &Arc<SourceText>, node: &Node) -> Result<Arc<dyn Step>, Diagnostics> {
+        let config = read::<V::Config>(text, node)?;
+        V::step(config).map_err(|problems| {
+            let found: Vec<_> = problems.iter().map(|p| step_diagnostic(p, text, node)).collect();
+            found.into()
+        })
+    }
+}
+
 /// A source connector with its configuration; [`SourceConnector`] says what each call means.
 #[async_trait]
 pub trait BoundSource: Send + Sync {
@@ -112,6 +131,7 @@ pub trait BoundSource: Send + Sync {
     async fn splits(&self, cx: CheckContext) -> Result<u32>;
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>>;
     fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch>;
+    fn raw_cells(&self, entry: &QuarantineEntry) -> Result<Vec<RawCell>>;
     fn describe(&self, checkpoint: &Checkpoint) -> Vec<PartView>;
     fn jump(&self, checkpoint: &Checkpoint, jumps: &[Jump]) -> Result<Checkpoint>;
 }
@@ -188,6 +208,9 @@ impl<C: SourceConnector> BoundSource for BoundSourceOf<C> {
     }
     fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
         C::parse_raw(&self.0, entry, edits)
+    }
+    fn raw_cells(&self, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        C::raw_cells(&self.0, entry)
     }
     fn describe(&self, checkpoint: &Checkpoint) -> Vec<PartView> {
         C::describe(&self.0, checkpoint)

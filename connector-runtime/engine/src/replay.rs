@@ -15,10 +15,11 @@ use source::{Found, PAGE, Quarantined, lock};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
+use unbatch_api::config::Resolver;
 use unbatch_api::figures::bytes;
-use unbatch_api::quarantine::{Edit, QuarantineFilter, RawRow, UnreadableEntry};
+use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawRow, UnreadableEntry};
 use unbatch_api::{
-    Batch, Bound, CheckContext, Error, Kind, QuarantineEntry, RejectedRow, Result, RowOrigin, SplitId, SplitIndex,
+    Batch, Bound, CheckContext, Error, Kind, QuarantineEntry, RejectedRow, Result, RowOrigin, SplitId, SplitIndex, Stage,
 };
 
 /// Entries that are told one by one; all are counted.
@@ -32,6 +33,8 @@ pub const COMPARED_BYTES_MAX: usize = 64 << 20;
 pub struct Choice {
     pub filter: QuarantineFilter,
     pub edits: Vec<Edit>,
+    /// More of them, computed from each row.
+    pub mend: Option<Arc<dyn Mend>>,
     /// Leave a row waiting when readers see a newer one with its key.
     pub keep_newer: bool,
 }
@@ -176,7 +179,7 @@ pub struct Rehearsal {
 
 /// What a replay would do with each chosen entry, up to `limit` or [`COMPARED_BYTES_MAX`]; changes nothing.
 pub async fn rehearse(spec: &PipelineSpec, scene: &Scene, choice: &Choice, limit: usize) -> Result<Rehearsal> {
-    let mut reading = Reading::new(spec, choice, today(spec, scene).await?);
+    let mut reading = Reading::new(spec, choice, today(spec, scene).await?, scene.secrets.clone());
     let mut reader = spec.sink.quarantine(place(spec, scene)).await?;
     let (mut seen, mut unreadable, mut after, mut bytes) = (Vec::new(), Vec::new(), None, 0);
     loop {
@@ -270,15 +273,26 @@ struct Reading {
     source: Arc<dyn BoundSource>,
     steps: Steps,
     edits: Vec<Edit>,
+    mend: Option<Arc<dyn Mend>>,
     today: Today,
     /// Entries are chosen one by one.
     by_id: bool,
 }
 
 impl Reading {
-    fn new(spec: &PipelineSpec, choice: &Choice, today: Today) -> Self {
-        let (source, steps, edits) = (spec.source.clone(), Steps::new(spec.steps.clone()), choice.edits.clone());
-        Self { source, steps, edits, today, by_id: choice.filter.ids.is_some() }
+    fn new(spec: &PipelineSpec, choice: &Choice, today: Today, secrets: Arc<dyn Resolver>) -> Self {
+        let (source, edits, mend) = (spec.source.clone(), choice.edits.clone(), choice.mend.clone());
+        let steps = Steps::new(spec.steps.clone(), secrets);
+        Self { source, steps, edits, mend, today, by_id: choice.filter.ids.is_some() }
+    }
+
+    /// The cells that are changed, those that are computed from the row among them.
+    fn edits_of(&self, entry: &QuarantineEntry) -> Result<Vec<Edit>> {
+        let mut edits = self.edits.clone();
+        if let Some(mend) = &self.mend {
+            edits.extend(mend.edits(&self.source.raw_cells(entry)?)?);
+        }
+        Ok(edits)
     }
 
     fn read(&mut self, entry: &QuarantineEntry) -> Result<Verdict> {
@@ -289,7 +303,10 @@ impl Reading {
         if let RawRow::Cut { head, length, .. } = &entry.raw {
             return Ok(Verdict::StillWrong(not_whole(entry, head.len() as u64, *length)));
         }
-        let mut batch = match self.source.parse_raw(entry, &self.edits) {
+        if entry.stage == Stage::Sink && !self.steps.is_empty() {
+            return Ok(Verdict::StillWrong(unreadable(entry, &stepped_already())));
+        }
+        let mut batch = match self.edits_of(entry).and_then(|edits| self.source.parse_raw(entry, &edits)) {
             Ok(batch) => batch,
             // one row that cannot be read so does not keep the others from going
             Err(error) if error.kind() == Kind::Misconfigured => {
@@ -302,13 +319,22 @@ impl Reading {
         if let Some(rejected) = batch.rejected.pop() {
             return Ok(Verdict::StillWrong(rejected));
         }
-        let (mut batch, _) = self.steps.apply(batch)?;
+        let Some(mut batch) = self.steps.apply(batch)?.only_row() else {
+            return Err(Error::bug("reading a refused row failed, the steps gave nothing back").code("U0911"));
+        };
         Ok(match batch.rejected.pop() {
             Some(rejected) => Verdict::StillWrong(rejected),
             None if batch.rows.num_rows() == 0 => Verdict::Filtered(batch),
             None => Verdict::Goes { row: batch, overtakes: false },
         })
     }
+}
+
+/// What the sink refused is kept as the steps left it; through them again a price would be converted twice.
+fn stepped_already() -> Error {
+    Error::misconfigured("the sink refused the row after the steps, and it cannot go through them again")
+        .code("U0412")
+        .help("mend it at the source and have it delivered again")
 }
 
 fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {

@@ -5,7 +5,7 @@ use crate::admission::judge;
 use crate::epoch::{OpenEpoch, SealClock, Tally};
 use crate::run::Plan;
 use crate::status::{SplitRecord, Totals};
-use crate::steps::Steps;
+use crate::steps::{Chained, Steps};
 use crate::telemetry::SplitMetrics;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl Split {
         let checkpoint = Arc::new(opened.checkpoint);
         let (sender, committed) = Committed::channel((*checkpoint).clone());
         let cx = self.plan.source_context(self, (*checkpoint).clone(), committed, &opened.facts);
+        let secrets = cx.place.secrets.clone();
         let source = within(OPEN_TIME_MAX, "opening the source", self.plan.spec.source.open(cx)).await?;
         hit("engine.source_opened")?;
         self.record.opened(&opened.facts, checkpoint.clone());
@@ -69,7 +70,7 @@ impl Split {
             limits: self.plan.limits,
             source,
             sink: opened.sink,
-            steps: Steps::new(self.plan.spec.steps.clone()),
+            steps: Steps::new(self.plan.spec.steps.clone(), secrets),
             committed: sender,
             checkpoint,
             facts: opened.facts,
@@ -183,15 +184,23 @@ impl Flow<'_> {
         }
         let read = batch.rows_read();
         let by_source = batch.rejected.iter().filter(|r| r.stage == Stage::Source).count() as u64;
-        let (batch, filtered) = self.steps.apply(batch)?;
-        let rejected = batch.rejected.len() as u64;
-        let tally = Tally { read, rejected_before_sink: rejected, rejected_by_source: by_source, filtered };
-        let newest = batch.source_time.as_ref().and_then(newest_microseconds);
-        self.open.count(&batch, tally, &self.limits)?;
-        self.open.newest_source_time = self.open.newest_source_time.max(newest);
+        let Chained { batches, filtered } = self.steps.apply(batch)?;
+        let rejected = batches.iter().map(|batch| batch.rejected.len() as u64).sum();
+        let mut tally = Tally { read, rejected_before_sink: rejected, rejected_by_source: by_source, filtered };
         self.split.metrics.rows_read.increment(read);
         self.split.metrics.rows_filtered.increment(filtered);
-        self.split.metrics.open_epoch_bytes.set(self.open.bytes as f64);
+        for batch in batches {
+            let newest = batch.source_time.as_ref().and_then(newest_microseconds);
+            // all of the tally with the first: nothing is sealed before the last
+            self.open.count(&batch, std::mem::take(&mut tally), &self.limits)?;
+            self.open.newest_source_time = self.open.newest_source_time.max(newest);
+            self.split.metrics.open_epoch_bytes.set(self.open.bytes as f64);
+            self.write(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, batch: Batch) -> Result<()> {
         hit("engine.before_write")?;
         // a commit that gets through meanwhile is kept and looked at afterwards, so that neither waits for the other
         let mut receipt = None;

@@ -278,6 +278,9 @@ pub(crate) struct Replay {
     /// Change a cell of every chosen row first, to what would stand in the source: price=12.00
     #[arg(long, value_name = "COLUMN=TEXT", requires = "chosen")]
     pub(crate) set: Vec<String>,
+    /// Compute a cell of every chosen row first, by an SQL expression on its cells as texts: "price = replace(price, 'O', '0')"
+    #[arg(long, value_name = "COLUMN = EXPRESSION", requires = "chosen")]
+    pub(crate) patch: Vec<String>,
     /// Leave a row waiting when a newer one with its key is there
     #[arg(long)]
     pub(crate) keep_newer: bool,

@@ -1,4 +1,4 @@
-//! The list of connectors that our own binary is built with. A third party's binary adds to it:
+//! The list of connectors and steps that our own binary is built with. A third party's binary adds to it:
 //!
 //! ```no_run
 //! # use unbatch_csv::CsvDrops as TheirSource;
@@ -10,8 +10,9 @@
 use unbatch_csv::{CsvDrafter, CsvDrops};
 use unbatch_engine::Registry;
 use unbatch_kafka::Topic;
+use unbatch_steps::{Cast, Derive, Drop, Filter, Mask, Rename, Route, Select};
 
-/// Every connector of this repository.
+/// Every connector and step of this repository.
 pub fn built_in() -> Registry {
     Registry::default()
         .source::<CsvDrops>()
@@ -19,4 +20,13 @@ pub fn built_in() -> Registry {
         .codes(unbatch_csv::CODES)
         .sink::<Topic>()
         .codes(unbatch_kafka::CODES)
+        .step::<Select>()
+        .step::<Drop>()
+        .step::<Rename>()
+        .step::<Cast>()
+        .step::<Filter>()
+        .step::<Derive>()
+        .step::<Mask>()
+        .step::<Route>()
+        .codes(unbatch_steps::CODES)
 }

@@ -8,7 +8,7 @@ use crate::source::{CsvSource, blocking, folder_of};
 use crate::{decode, offsets, replay, validate};
 use std::path::Path;
 use std::sync::Arc;
-use unbatch_api::quarantine::Edit;
+use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, Error, Finding, Jump, PartView, Problem, QuarantineEntry, Result, Severity,
     Source, SourceConnector, SourceContext, StreamName, StreamSchema, async_trait,
@@ -60,6 +60,9 @@ impl SourceConnector for CsvDrops {
         Ok(Box::new(CsvSource::open(config, cx).await?))
     }
 
+    fn raw_cells(config: &CsvDropsConfig, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        replay::raw_cells(config, entry)
+    }
     fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
         replay::parse_raw(config, entry, edits)
     }

@@ -3,11 +3,11 @@
 use crate::config::{CsvDropsConfig, Header};
 use crate::decode;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
-use crate::rewrite::edited;
+use crate::rewrite::{cells, edited};
 use std::io::Cursor;
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
-use unbatch_api::quarantine::Edit;
+use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
     Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, StopAfter,
 };
@@ -27,6 +27,23 @@ pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit
         _ => return Ok(batch_of(config, entry, None, Some(again(entry, None)))),
     };
     read_one(config, entry, text, edits)
+}
+
+/// The fields of the row by the names of their columns; one without a column has none of its own to be called by.
+pub fn raw_cells(config: &CsvDropsConfig, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+    let text = match &entry.raw {
+        RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
+        RawRow::Row(row) => {
+            let plain = config.in_plain_notation();
+            return cells(&plain, &text_of(&plain, row)?);
+        }
+        _ => {
+            return Err(Error::misconfigured("reading the cells of the row failed, its bytes were not kept")
+                .code("U0227")
+                .help("correct it in the file and deliver that again"));
+        }
+    };
+    cells(config, &text)
 }
 
 fn read_one(config: &CsvDropsConfig, entry: &QuarantineEntry, text: Vec<u8>, edits: &[Edit]) -> Result<Batch> {

@@ -1,31 +1,18 @@
 //! Writes a refused row anew with some of its cells changed, in the dialect of its file.
 
 use crate::config::{CsvDropsConfig, Escapes, Header};
+use crate::decode;
 use crate::scanner::Block;
 use crate::syntax::Syntax;
-use unbatch_api::quarantine::Edit;
+use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{Error, Result};
 
 /// The text with some cells of its row replaced. An edit behind the end of a row that is too short adds a field; it never
 /// fills a gap before it, so such a row stays too short until each missing field was given.
 pub fn edited(config: &CsvDropsConfig, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>> {
     let syntax = Syntax::of(&config.of_one_row());
-    let (header, row) = match config.dialect.header {
-        Header::Present => {
-            let (header, used) = record(text, &syntax, config)?;
-            (Some(header), used)
-        }
-        Header::None => (None, 0),
-    };
-    let names = |cells: usize| -> Vec<String> {
-        match &header {
-            Some(header) => {
-                let given = header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned());
-                decode::numbered(config, &given.collect::<Vec<_>>())
-            }
-            None => (0..cells.max(config.columns.len())).map(|at| name_by_position(config, at)).collect(),
-        }
-    };
+    let (header, row) = header_of(config, text, &syntax)?;
+    let names = |cells: usize| header.clone().unwrap_or_else(|| names_by_position(config, cells.max(config.columns.len())));
     if let Syntax::Fixed { .. } = syntax {
         return with_places(config, &syntax, text, &placed(edits, &names(0))?);
     }
@@ -42,6 +29,29 @@ pub fn edited(config: &CsvDropsConfig, text: &[u8], edits: &[Edit]) -> Result<Ve
     out.extend(cells.iter().map(|cell| &cell.raw[..]).collect::<Vec<_>>().join(config.dialect.delimiter_bytes()));
     out.extend_from_slice(syntax.line_end().text());
     Ok(out)
+}
+
+/// The fields of the row by the names of their columns; one without a column has none of its own to be called by.
+pub fn cells(config: &CsvDropsConfig, text: &[u8]) -> Result<Vec<RawCell>> {
+    let syntax = Syntax::of(&config.of_one_row());
+    let (header, row) = header_of(config, text, &syntax)?;
+    let (cells, _) = record(&text[row..], &syntax, config)?;
+    let names = header.unwrap_or_else(|| names_by_position(config, cells.len()));
+    let cell = |(column, cell): (String, &Cell)| {
+        let text = String::from_utf8_lossy(&cell.content).into_owned();
+        RawCell { column, text: Some(text).filter(|_| !cell.raw.is_empty()) }
+    };
+    Ok(names.into_iter().zip(&cells).map(cell).collect())
+}
+
+/// The names in the header, when there is one, and where the row begins.
+fn header_of(config: &CsvDropsConfig, text: &[u8], syntax: &Syntax) -> Result<(Option<Vec<String>>, usize)> {
+    if config.dialect.header == Header::None {
+        return Ok((None, 0));
+    }
+    let (header, used) = record(text, syntax, config)?;
+    let given = header.iter().map(|cell| String::from_utf8_lossy(&cell.content).into_owned());
+    Ok((Some(decode::numbered(config, &given.collect::<Vec<_>>())), used))
 }
 
 /// A field as it stands in the file, and what it means.
@@ -147,9 +157,10 @@ fn with_places(config: &CsvDropsConfig, syntax: &Syntax, text: &[u8], edits: &[(
     Ok(text)
 }
 
-/// As undeclared columns of files without a header are called.
-fn name_by_position(config: &CsvDropsConfig, at: usize) -> String {
-    config.columns.get(at).map_or_else(|| format!("c{}", at + 1), |column| column.name.clone())
+/// As columns of files without a header are called.
+fn names_by_position(config: &CsvDropsConfig, count: usize) -> Vec<String> {
+    let name = |at: usize| config.columns.get(at).map_or_else(|| format!("c{}", at + 1), |column| column.name.clone());
+    (0..count).map(name).collect()
 }
 
 fn unknown_column(column: &str, names: &[String]) -> Error {

@@ -6,7 +6,7 @@ use crate::source::{TillRollsSource, parse_position, stream};
 use async_trait::async_trait;
 use std::sync::Arc;
 use unbatch_api::origin::OriginColumns;
-use unbatch_api::quarantine::Edit;
+use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, Error, Finding, Jump, Ops, Origin, PartView, Problem, QuarantineEntry, RawRow,
     RejectedRow, Result, RowOrigin, Severity, Source, SourceConnector, SourceContext, StreamName, StreamSchema,
@@ -60,6 +60,12 @@ impl SourceConnector for TillRolls {
     async fn open(config: Arc<Self::Config>, cx: SourceContext) -> Result<Box<dyn Source>> {
         let folder = config.folder(&cx.place.base);
         Ok(Box::new(TillRollsSource::open(folder, config.poll.0, cx).await?))
+    }
+
+    fn raw_cells(_: &Self::Config, _: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        Err(Error::misconfigured("patching a journal line failed, its lines have no columns by name")
+            .code("U0802")
+            .help("mend the till's journal format, then replay without --patch"))
     }
 
     fn parse_raw(_: &Self::Config, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {

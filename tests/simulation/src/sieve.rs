@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use unbatch_api::arrow::array::{AsArray, BooleanArray};
 use unbatch_api::arrow::datatypes::Int64Type;
-use unbatch_api::{Batch, CompiledStep, RawRow, RejectedRow, Result, Stage, Step, Stepped, StreamName, StreamSchema};
+use unbatch_api::{
+    Batch, CompiledStep, RawRow, RejectedRow, Result, Seen, Stage, Step, StepProblem, Stepped, StreamName, StreamSchema,
+};
 
 /// Filters multiples of seven, rejects the other multiples of five; the number is the first column.
 pub(crate) struct Sieve;
@@ -16,20 +18,26 @@ pub(crate) fn is_rejected(number: u64) -> bool {
     !is_filtered(number) && number.is_multiple_of(5)
 }
 
-struct Compiled(Arc<StreamSchema>);
+struct Compiled {
+    stream: StreamName,
+    schema: Arc<StreamSchema>,
+}
 
 impl Step for Sieve {
     fn name(&self) -> &str {
         "sieve"
     }
-    fn compile(&self, _: &StreamName, schema: &Arc<StreamSchema>) -> Result<Box<dyn CompiledStep>> {
-        Ok(Box::new(Compiled(schema.clone())))
+    fn compile(&self, seen: &Seen<'_>) -> Result<Box<dyn CompiledStep>, Vec<StepProblem>> {
+        Ok(Box::new(Compiled { stream: seen.stream.clone(), schema: seen.schema.clone() }))
     }
 }
 
 impl CompiledStep for Compiled {
     fn output(&self) -> &Arc<StreamSchema> {
-        &self.0
+        &self.schema
+    }
+    fn streams(&self) -> Vec<StreamName> {
+        vec![self.stream.clone()]
     }
     fn apply(&mut self, mut batch: Batch) -> Result<Stepped> {
         let numbers: Vec<u64> = match batch.rows.num_columns() {
@@ -49,6 +57,6 @@ impl CompiledStep for Compiled {
         }
         let keep: Vec<bool> = numbers.iter().map(|n| !is_filtered(*n) && !is_rejected(*n)).collect();
         batch.retain(&BooleanArray::from(keep))?;
-        Ok(Stepped { batch, filtered })
+        Ok(Stepped { batches: vec![batch], filtered })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worker -> connectors/* -> connectors/support/* -> api <- engine <- worker -> dev-broker
-//! worker -> support/kafka-client     examples -> worker, api     tests -> all
+//! worker -> steps -> api     worker -> support/kafka-client     examples -> worker, api     tests -> all
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use crate::tree::Tree;
 enum Room {
     Api,
     Engine,
+    Steps,
     DevBroker,
     Worker,
     Support,
@@ -76,9 +77,9 @@ enum Kind {
 fn may_use(from: &Crate, to: &Crate) -> bool {
     match (from.room, to.room) {
         (Room::Test, _) => true,
-        (Room::Engine | Room::Support, Room::Api) => true,
+        (Room::Engine | Room::Steps | Room::Support, Room::Api) => true,
         (Room::Connector, Room::Api | Room::Support) => true,
-        (Room::Worker, Room::Api | Room::Engine | Room::DevBroker | Room::Connector) => true,
+        (Room::Worker, Room::Api | Room::Engine | Room::Steps | Room::DevBroker | Room::Connector) => true,
         // the worker's own topics: membership, desired state
         (Room::Worker, Room::Support) => to.path == "connectors/support/kafka-client",
         (Room::Example, Room::Api | Room::Worker) => true,
@@ -110,6 +111,7 @@ fn room(folder: &str) -> Option<Room> {
     match parts[..] {
         ["connector-runtime", "api"] => Some(Room::Api),
         ["connector-runtime", "engine"] => Some(Room::Engine),
+        ["connector-runtime", "steps"] => Some(Room::Steps),
         ["connector-runtime", "dev-broker"] => Some(Room::DevBroker),
         ["connector-runtime", "worker"] => Some(Room::Worker),
         ["connectors", "support", _] => Some(Room::Support),

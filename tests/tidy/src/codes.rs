@@ -113,7 +113,7 @@ impl<'a> Words<'a> {
     fn of(path: &str, code: &'a str) -> Self {
         let is_connector = matches!(
             folder(path).split('/').collect::<Vec<_>>()[..],
-            ["connectors" | "examples", _] | ["connectors", "support", _]
+            ["connectors" | "examples", _] | ["connectors", "support", _] | ["connector-runtime", "steps"]
         );
         let choices = code.match_indices("let code = match ").filter_map(|(at, _)| Some(at..body_end(code, at)?));
         Self { code, is_connector, choices: choices.collect() }

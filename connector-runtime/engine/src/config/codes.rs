@@ -115,12 +115,6 @@ pub const CODES: &[CodeEntry] = &[
     ),
     ("U0126", "file not read", "The folder holds a file that ends in .yml. Only .yaml is read.", "Rename the file."),
     (
-        "U0130",
-        "a step does not fit the columns",
-        "The step uses a column that the source does not declare, or uses it as another type.",
-        "Compare the step with the columns of the source, after the steps before it.",
-    ),
-    (
         "U0140",
         "a reference leads nowhere",
         "The environment variable is not set, or the file of a secret cannot be read. The message names where it was looked for, never a value.",

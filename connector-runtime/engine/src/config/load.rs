@@ -6,7 +6,7 @@ use super::check::check;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::mended::{Meant, Mended, ROUNDS_MAX};
 use super::pipeline_file::{Commit, DeliveryAsked, PipelineFile, Replaces, schema_to_check};
-use super::problem::to_diagnostic;
+use super::problem::{step_diagnostic, to_diagnostic};
 use super::read::{deserialize, read_file};
 use super::source_text::SourceText;
 use super::yaml::{self, Node};
@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use unbatch_api::{CommitPolicy, Delivery, PipelineName, Problem, Severity, Step, StopAfter, StreamName, StreamSchema};
+use unbatch_api::{
+    CommitPolicy, Delivery, PipelineName, Problem, Seen, Severity, Step, StopAfter, StreamName, StreamSchema,
+};
 
 /// The runtime file; it may lie in the same folder as pipeline files and is none.
 pub const RUNTIME_FILE: &str = "unbatch.yaml";
@@ -338,26 +340,30 @@ impl Loader<'_> {
         steps: &[Arc<dyn Step>],
     ) -> Vec<(StreamName, Arc<StreamSchema>)> {
         let nodes = self.root.get("steps").map_or(&[][..], Node::items);
-        let mut after = Vec::new();
-        let mut is_known = true;
-        for (stream, schema) in streams {
-            let mut schema = schema;
-            for (step, node) in steps.iter().zip(nodes) {
-                match step.compile(&stream, &schema) {
-                    Ok(compiled) => schema = compiled.output().clone(),
-                    Err(error) => {
-                        is_known = false;
-                        let place = node.only_entry().map_or(node.head, |(_, content)| super::place(content, ""));
-                        let help = error.remedy().unwrap_or("compare it with the columns of the source").to_owned();
-                        let code = error.code_text().unwrap_or("U0130");
-                        self.found.push(Diagnostic::error(code, error.one_line()).at(self.source, place).help(help));
-                        break;
+        let mut now = streams;
+        for (step, node) in steps.iter().zip(nodes) {
+            let content = node.only_entry().map_or(node, |(_, content)| content);
+            let mut after: Vec<(StreamName, Arc<StreamSchema>)> = Vec::new();
+            for (stream, schema) in &now {
+                match step.compile(&Seen { stream, schema, secrets: None }) {
+                    Ok(compiled) => {
+                        let out = compiled.streams().into_iter().map(|stream| (stream, compiled.output().clone()));
+                        for known in out {
+                            if !after.iter().any(|(stream, schema)| *stream == known.0 && schema.id() == known.1.id()) {
+                                after.push(known);
+                            }
+                        }
+                    }
+                    Err(problems) => {
+                        self.found.extend(problems.iter().map(|p| step_diagnostic(p, self.source, content)));
+                        // what the steps after it will see is not known
+                        return Vec::new();
                     }
                 }
             }
-            after.push((stream, schema));
+            now = after;
         }
-        if is_known { after } else { Vec::new() }
+        now
     }
 
     fn check_delivery(&mut self, sink: &dyn BoundSink) {

@@ -33,7 +33,7 @@ pub use codes::{CODES, explain};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use load::{OnError, PipelineSpec, RUNTIME_FILE, load, load_text};
 pub use pipeline_file::{Replaces, pipeline_schema};
-pub use problem::{place, to_diagnostic};
+pub use problem::{place, step_diagnostic, to_diagnostic};
 pub use read::{parse_file, read, read_document, schema_of};
 pub use scalar::{Meaning, Scalar};
 pub use secrets::FileResolver;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use unbatch_api::quarantine::{Edit, QuarantineFilter, QuarantinePage, QuarantineReader, UnreadableEntry};
+use unbatch_api::quarantine::{Edit, QuarantineFilter, QuarantinePage, QuarantineReader, RawCell, UnreadableEntry};
 use unbatch_api::{
     Advance, Batch, CheckContext, Checkpoint, Finding, Jump, NoteKey, PartView, Problem, QuarantineEntry, Result,
     Source, SourceContext, StreamName, StreamSchema,
@@ -68,6 +68,7 @@ impl BoundSource for Quarantined {
     }
     /// The sink is open by now: whoever replayed before can commit no more, and its marks have to be seen.
     async fn open(&self, cx: SourceContext) -> Result<Box<dyn Source>> {
+        let secrets = cx.place.secrets.clone();
         let mut reader = self.spec.sink.quarantine(cx.place).await?;
         if !unbatch_api::failpoint::sabotaged("replay-catches-up") {
             reader.catch_up().await?;
@@ -79,7 +80,7 @@ impl BoundSource for Quarantined {
         Ok(Box::new(QuarantineSource {
             reader,
             filter: QuarantineFilter { with_replayed: false, ..self.choice.filter.clone() },
-            reading: Reading::new(&self.spec, &self.choice, self.today.clone()),
+            reading: Reading::new(&self.spec, &self.choice, self.today.clone(), secrets),
             after: None,
             page: VecDeque::new(),
             left: self.left.clone(),
@@ -89,6 +90,9 @@ impl BoundSource for Quarantined {
     }
     fn parse_raw(&self, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
         self.spec.source.parse_raw(entry, edits)
+    }
+    fn raw_cells(&self, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        self.spec.source.raw_cells(entry)
     }
     fn describe(&self, _: &Checkpoint) -> Vec<PartView> {
         Vec::new()

@@ -83,9 +83,24 @@ fn built_in(registry: &Registry) -> Vec<BuiltIn> {
 fn described(connector: &BuiltIn) -> String {
     let mut text =
         format!("{} {}\n  {}\n\n", connector.role, connector.name, one_line(&connector.schema["description"]));
-    options(&connector.schema, &connector.schema["$defs"], "", 0, &mut text);
+    let definitions = &connector.schema["$defs"];
+    options(&connector.schema, definitions, "", 0, &mut text);
+    if connector.schema["properties"].is_null() {
+        let _ = writeln!(text, "  takes: {}", kind(resolved(&connector.schema, definitions), definitions));
+        forms(&connector.schema["additionalProperties"], definitions, &mut text);
+    }
+    for example in connector.schema["examples"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "  for example: - {}: {example}", connector.name);
+    }
     text.push('\n');
     text
+}
+
+/// What each of several forms means, such as the methods of a mask.
+fn forms(schema: &Value, definitions: &Value, text: &mut String) {
+    for form in resolved(schema, definitions)["oneOf"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "  {}\n      {}", kind(form, definitions), one_line(&form["description"]));
+    }
 }
 
 /// An entry for each option, with those inside it below.
@@ -140,7 +155,10 @@ fn kind(schema: &Value, definitions: &Value) -> String {
         }
         Value::String(word) if word == "object" => match schema["properties"].as_object() {
             Some(properties) => format!("{{{}}}", properties.keys().cloned().collect::<Vec<_>>().join(", ")),
-            None => "map".to_owned(),
+            None => match &schema["additionalProperties"] {
+                values @ Value::Object(_) => format!("map of {}", kind(resolved(values, definitions), definitions)),
+                _ => "map".to_owned(),
+            },
         },
         Value::String(word) => word.clone(),
         Value::Array(words) => {

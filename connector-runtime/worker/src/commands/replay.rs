@@ -12,9 +12,10 @@ use crate::run::signals::Signals;
 use crate::terminal::{Glyph, Output, Style, Terminal};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::sync::Arc;
 use tokio::sync::watch;
 use unbatch_api::figures::grouped;
-use unbatch_api::quarantine::{Edit, QuarantineFilter};
+use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter};
 use unbatch_api::{Batch, Error, Result, SplitId};
 use unbatch_engine::Scene;
 use unbatch_engine::cells::cells_of;
@@ -85,7 +86,14 @@ fn choice(args: &Replay) -> Result<Choice> {
     let edits = args.set.iter().map(|text| edit(text)).collect::<Result<Vec<_>>>()?;
     let ids = if args.ids.is_empty() { None } else { Some(args.ids.clone()) };
     let filter = QuarantineFilter { code: args.code.clone(), ids, with_replayed: false };
-    Ok(Choice { filter, edits, keep_newer: args.keep_newer })
+    Ok(Choice { filter, edits, mend: patch(&args.patch)?, keep_newer: args.keep_newer })
+}
+
+fn patch(texts: &[String]) -> Result<Option<Arc<dyn Mend>>> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(unbatch_steps::Patch::parse(texts)?)))
 }
 
 fn edit(text: &str) -> Result<Edit> {

@@ -75,6 +75,13 @@ fn in_full(looked: Looked, cx: &Context) -> Outcome<Answer> {
     if !cx.terminal.json {
         cx.terminal.say_if_any(&render_diagnostics(&found, &cx.terminal));
     }
+    let unchecked: Vec<String> =
+        specs.iter().filter(|s| !s.columns_known && !s.steps.is_empty()).map(|s| s.name.to_string()).collect();
+    for name in unchecked.iter().filter(|_| !cx.terminal.json) {
+        cx.terminal.say(&format!(
+            "{name}: the source does not say its columns, so whether the steps fit them is seen when it runs; `unbatch preview {name}` looks now"
+        ));
+    }
     let mut text = online_text(&asked, &cx.terminal);
     let counted = counted(&found, &asked);
     text.push_str(&verdict(&counted, files, &cx.terminal));
@@ -84,6 +91,7 @@ fn in_full(looked: Looked, cx: &Context) -> Outcome<Answer> {
         "errors": counted.errors,
         "warnings": counted.warnings,
         "diagnostics": found,
+        "steps_not_checked": unchecked,
         "online": asked,
     });
     let answer = Answer::new(text, result);

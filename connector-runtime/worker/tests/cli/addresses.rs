@@ -62,7 +62,7 @@ fn what_the_cluster_says_counts_in_the_verdict() {
 #[test]
 fn a_step_that_is_not_built_in_is_named() {
     let workshop = Workshop::new();
-    workshop.write("stock.yaml", &format!("{PIPELINE}steps:\n  - filter: {{where: \"counted > 0\"}}\n"));
+    workshop.write("stock.yaml", &format!("{PIPELINE}steps:\n  - shuffle: {{seed: 1}}\n"));
     let told = workshop.run(&["validate", "stock.yaml"]);
-    assert!(told.code == Some(2) && told.stderr.contains("there is no step `filter` in this binary"), "{told}");
+    assert!(told.code == Some(2) && told.stderr.contains("there is no step `shuffle` in this binary"), "{told}");
 }

@@ -121,7 +121,11 @@ fn what_is_built_in_can_be_asked_for() {
     assert_eq!(workshop.json(&["version"])["version"], env!("CARGO_PKG_VERSION"));
     let list = workshop.json(&["connectors"]);
     let names: Vec<&str> = list["connectors"].as_array().unwrap().iter().filter_map(|c| c["name"].as_str()).collect();
-    assert_eq!(names, ["csv_drops", "topic"]);
+    let steps = ["cast", "derive", "drop", "filter", "mask", "rename", "route", "select"];
+    assert_eq!(names, [&["csv_drops", "topic"], &steps[..]].concat());
+    let mask = workshop.run(&["connectors", "mask"]);
+    let forms = "takes: map of redact | {hash} | {keep_last} | {keep_first}";
+    assert!(mask.stdout.contains(forms) && mask.stdout.contains("for example: - mask: {"), "{mask}");
     let one = workshop.run(&["connectors", "csv_drops"]);
     assert!(one.stdout.contains("  url: string (required)"), "{one}");
     assert!(one.stdout.contains("dialect.delimiter: string (default \",\")"), "{one}");

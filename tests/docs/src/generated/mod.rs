@@ -33,6 +33,10 @@ pub fn parts() -> BTreeMap<String, String> {
         ("errors csv_drops".to_owned(), codes::table(&[unbatch_csv::CODES])),
         ("errors topic".to_owned(), codes::table(&[unbatch_kafka::CODES, unbatch_kafka_client::CODES])),
     ]);
+    parts.insert("functions".to_owned(), options::functions());
+    for (name, description) in options::steps(&schema) {
+        parts.insert(format!("description {name}"), description);
+    }
     for (role, name, connector) in options::connectors(&schema) {
         parts.insert(format!("options {name}"), options::table(connector, &schema));
         parts.insert(format!("description {name}"), options::described(role, connector));

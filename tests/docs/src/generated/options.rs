@@ -19,6 +19,30 @@ pub(super) fn connectors(schema: &Value) -> Vec<(&'static str, String, &Value)> 
     found
 }
 
+/// Name and description of each step in the schema of pipeline files.
+pub(super) fn steps(schema: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for one in schema["properties"]["steps"]["items"]["oneOf"].as_array().into_iter().flatten() {
+        for (name, step) in one["properties"].as_object().into_iter().flatten() {
+            found.push((name.clone(), prose(step["description"].as_str().unwrap_or_default())));
+        }
+    }
+    found
+}
+
+/// The functions that expressions may call, by group.
+pub(super) fn functions() -> String {
+    let mut text = String::new();
+    for (group, functions) in unbatch_steps::function_list() {
+        text.push_str(&format!("**{group}**\n\n| | |\n|---|---|\n"));
+        for (syntax, gives) in functions {
+            text.push_str(&format!("| `{}` | {} |\n", cell(syntax), cell(&prose(gives))));
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// What a connector is, in its own words.
 pub(super) fn described(role: &str, connector: &Value) -> String {
     format!("A {role}. {}", prose(connector["description"].as_str().unwrap_or_default()))

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::facts::{Facts, Rewrite, Stored};
 use crate::names::{SplitIndex, StreamName};
 use crate::origin::{Origin, OriginColumns, RowOrigin};
-use crate::quarantine::{Edit, QuarantineEntry, QuarantineReader, RawRow};
+use crate::quarantine::{Edit, QuarantineEntry, QuarantineReader, RawCell, RawRow};
 use crate::schema::StreamSchema;
 use crate::sink::{CommitPolicy, Fenced};
 use crate::source::Source;
@@ -163,6 +163,12 @@ impl SourceConnector for MemorySourceConnector {
         };
         let source = faults.pass(Place::OpenSource, open).await?;
         Ok(Box::new(FaultySource::new(source, faults)))
+    }
+    fn raw_cells(_: &Self::Config, entry: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        let RawRow::Bytes(bytes) = &entry.raw else { return Ok(Vec::new()) };
+        let text = String::from_utf8_lossy(bytes);
+        let named = ["id", "part", "price"].into_iter().zip(text.split('|'));
+        Ok(named.map(|(column, text)| RawCell { column: column.into(), text: Some(text.into()) }).collect())
     }
     /// A generated row is read as `id|part|price`, where a price that is no number is still wrong; only that can be changed.
     fn parse_raw(_: &Self::Config, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {

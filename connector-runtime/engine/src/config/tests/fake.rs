@@ -1,20 +1,19 @@
 //! Two sources, three sinks and two steps that do nothing but be configured.
 
 use super::*;
-use crate::registry::{Registry, StepFactory};
+use crate::registry::Registry;
 use async_trait::async_trait;
-use schemars::{Schema, SchemaGenerator};
 use std::time::Duration;
 use unbatch_api::arrow::datatypes::Schema as ArrowSchema;
-use unbatch_api::quarantine::{Edit, QuarantineReader};
+use unbatch_api::quarantine::{Edit, QuarantineReader, RawCell};
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, CommitPolicy, CompiledStep, Delivery, Error, Facts, Fenced, Finding, Jump,
-    PartView, Problem, QuarantineEntry, Result, Rewrite, Severity, SinkConnector, SinkContext, Source, SourceConnector,
-    SourceContext, Step, Stepped, Stored, StreamName, StreamSchema,
+    PartView, Problem, QuarantineEntry, Result, Rewrite, Seen, Severity, SinkConnector, SinkContext, Source,
+    SourceConnector, SourceContext, Step, StepProblem, StepVerb, Stepped, Stored, StreamName, StreamSchema,
 };
 
 pub(super) fn registry() -> Registry {
-    Registry::default().source::<Files>().source::<Changes>().sink::<Topic>().sink::<Lake>().step(Box::new(DropFactory))
+    Registry::default().source::<Files>().source::<Changes>().sink::<Topic>().sink::<Lake>().step::<DropVerb>()
 }
 
 fn never<T>() -> Result<T> {
@@ -71,6 +70,9 @@ impl SourceConnector for Files {
     async fn open(_: Arc<FilesConfig>, _: SourceContext) -> Result<Box<dyn Source>> {
         never()
     }
+    fn raw_cells(_: &FilesConfig, _: &QuarantineEntry) -> Result<Vec<RawCell>> {
+        never()
+    }
     fn parse_raw(_: &FilesConfig, _: &QuarantineEntry, _: &[Edit]) -> Result<Batch> {
         never()
     }
@@ -113,6 +115,9 @@ impl SourceConnector for Changes {
         never()
     }
     async fn open(_: Arc<ChangesConfig>, _: SourceContext) -> Result<Box<dyn Source>> {
+        never()
+    }
+    fn raw_cells(_: &ChangesConfig, _: &QuarantineEntry) -> Result<Vec<RawCell>> {
         never()
     }
     fn parse_raw(_: &ChangesConfig, _: &QuarantineEntry, _: &[Edit]) -> Result<Batch> {
@@ -245,21 +250,17 @@ impl SinkConnector for Lake {
 }
 
 /// `{drop: column}`: leaves a column out.
-struct DropFactory;
+struct DropVerb;
 
 struct DropColumn(String);
 
-struct Dropped(Arc<StreamSchema>);
+struct Dropped(StreamName, Arc<StreamSchema>);
 
-impl StepFactory for DropFactory {
-    fn name(&self) -> &'static str {
-        "drop"
-    }
-    fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<String>()
-    }
-    fn bind(&self, text: &Arc<SourceText>, node: &Node) -> Result<Arc<dyn Step>, Diagnostics> {
-        Ok(Arc::new(DropColumn(read::<String>(text, node)?)))
+impl StepVerb for DropVerb {
+    const NAME: &'static str = "drop";
+    type Config = String;
+    fn step(column: String) -> Result<Arc<dyn Step>, Vec<StepProblem>> {
+        Ok(Arc::new(DropColumn(column)))
     }
 }
 
@@ -267,19 +268,29 @@ impl Step for DropColumn {
     fn name(&self) -> &str {
         "drop"
     }
-    fn compile(&self, _: &StreamName, schema: &Arc<StreamSchema>) -> Result<Box<dyn CompiledStep>> {
-        let fields = schema.fields();
+    fn compile(&self, seen: &Seen<'_>) -> Result<Box<dyn CompiledStep>, Vec<StepProblem>> {
+        let fields = seen.schema.fields();
         if fields.field_with_name(&self.0).is_err() {
-            return Err(Error::misconfigured(format!("there is no column `{}`", self.0)).help("name another"));
+            return Err(vec![StepProblem {
+                path: String::new(),
+                within: Some(1..self.0.len()),
+                code: "U0130",
+                message: format!("there is no column `{}`", self.0),
+                label: String::new(),
+                help: "name another".to_owned(),
+            }]);
         }
         let kept: Vec<_> = fields.fields().iter().filter(|f| *f.name() != self.0).cloned().collect();
-        Ok(Box::new(Dropped(Arc::new(StreamSchema::new(Arc::new(ArrowSchema::new(kept)), Vec::new())))))
+        Ok(Box::new(Dropped(seen.stream.clone(), Arc::new(StreamSchema::new(Arc::new(ArrowSchema::new(kept)), Vec::new())))))
     }
 }
 
 impl CompiledStep for Dropped {
     fn output(&self) -> &Arc<StreamSchema> {
-        &self.0
+        &self.1
+    }
+    fn streams(&self) -> Vec<StreamName> {
+        vec![self.0.clone()]
     }
     fn apply(&mut self, _: Batch) -> Result<Stepped> {
         never()

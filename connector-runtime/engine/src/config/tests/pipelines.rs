@@ -132,7 +132,7 @@ fn what_no_schema_can_say_is_checked_too() {
     pipeline("file:///drops/", "bad", &["U0201 6:10 `bad` is no URL"]);
     let warned = pipeline("file:///drops/", "odd", &["U0201 6:10 `odd` is an odd URL"]);
     assert!(warned.iter().all(|d| d.severity == Severity::Warning) && !warned.has_errors());
-    pipeline("{drop: price}", "{drop: prize}", &["U0130 11:12 there is no column `prize`"]);
+    pipeline("{drop: price}", "{drop: prize}", &["U0130 11:13 there is no column `prize`"]);
     // The sink sees the columns after the steps.
     pipeline("key: [sku]", "key: [sku, price]", &["U0301 13:45 there is no column `price`"]);
 }
