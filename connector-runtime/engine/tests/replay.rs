@@ -8,10 +8,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use unbatch_api::config::NoSecrets;
 use unbatch_api::context::OwnsAll;
-use unbatch_api::quarantine::{Edit, QuarantineFilter};
+use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawCell};
 use unbatch_api::testkit::memory::{MemorySinkConnector, MemorySourceConnector};
 use unbatch_api::testkit::{Faults, MemoryWorld};
-use unbatch_api::{Bound, DeploymentName, Error, Kind, QuarantineEntry};
+use unbatch_api::{
+    Batch, Bound, CompiledStep, DeploymentName, Error, Kind, QuarantineEntry, Seen, Step, StepProblem, Stepped,
+    StreamName, StreamSchema,
+};
 use unbatch_engine::config::{PipelineSpec, load_text};
 use unbatch_engine::offsets::{carry_out, plan_reset};
 use unbatch_engine::replay::{Choice, Rehearsed, Replayed, Verdict, rehearse, replay};
@@ -178,4 +181,62 @@ async fn whatever_fails_each_row_goes_through_once() {
         }
         assert_eq!(plant.rows(), (1..=40).map(|id| (id, 1)).collect(), "seed {seed}");
     }
+}
+
+/// Leaves rows as they are.
+struct Pass;
+
+struct Passing(StreamName, Arc<StreamSchema>);
+
+impl Step for Pass {
+    fn name(&self) -> &str {
+        "pass"
+    }
+    fn compile(&self, seen: &Seen<'_>) -> Result<Box<dyn CompiledStep>, Vec<StepProblem>> {
+        Ok(Box::new(Passing(seen.stream.clone(), seen.schema.clone())))
+    }
+}
+
+impl CompiledStep for Passing {
+    fn output(&self) -> &Arc<StreamSchema> {
+        &self.1
+    }
+    fn streams(&self) -> Vec<StreamName> {
+        vec![self.0.clone()]
+    }
+    fn apply(&mut self, batch: Batch) -> unbatch_api::Result<Stepped> {
+        Ok(Stepped::one(batch))
+    }
+}
+
+/// A price twice as long as the one that was refused, computed from the row.
+#[derive(Debug)]
+struct Longer;
+
+impl Mend for Longer {
+    fn edits(&self, row: &[RawCell]) -> unbatch_api::Result<Vec<Edit>> {
+        let id = row.iter().find(|cell| cell.column == "id").and_then(|cell| cell.text.clone()).unwrap();
+        Ok(vec![Edit { column: "price".into(), text: format!("{id}{id}.00") }])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_row_is_mended_by_its_own_cells() {
+    let plant = Plant::run("").await;
+    let (replayed, error) = plant.replay(&Choice { mend: Some(Arc::new(Longer)), ..Choice::default() }).await;
+    assert!(error.is_none() && replayed.rows == REFUSED, "{replayed:?} {error:?}");
+    let rows = plant.world.store("rows").rows();
+    assert!(rows.iter().any(|row| row.cells == "5|part-0|55.00"), "{rows:?}");
+}
+
+/// What the sink refused is kept as the steps left it; through them again a price would be converted twice.
+#[tokio::test(start_paused = true)]
+async fn what_the_sink_refused_does_not_go_through_the_steps_again() {
+    let mut plant = Plant::run(", row_bytes_max: 20B").await;
+    assert_eq!(plant.replay(&with_price("123456789.00")).await.0.refused, REFUSED);
+    plant.spec.steps.push(Arc::new(Pass));
+    let (replayed, error) = plant.replay(&with_price("1.00")).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((replayed.rows, replayed.still_wrong), (0, REFUSED));
+    assert!(replayed.told.iter().all(|told| told.code == "U0412"), "{:?}", replayed.told);
 }

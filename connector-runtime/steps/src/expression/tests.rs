@@ -217,6 +217,12 @@ fn mistakes_are_told_at_their_words_with_what_is_meant() {
         ),
         ("1 + (sku > 5)", "U0605", "`>` does not take a string and an int64", "sku > 5", "cast(… as int64)"),
         ("sold and price", "U0605", "`and` takes conditions, and this is a decimal(12,2)", "price", "price > 0"),
+    ]);
+}
+
+#[test]
+fn wrong_calls_and_wrong_forms_are_told_with_what_can_be_written() {
+    fails(&[
         ("upper(sku, 1)", "U0606", "`upper` does not take a string and an int64", "upper", "write upper(text)"),
         (
             "date_trunc('month', sku)",

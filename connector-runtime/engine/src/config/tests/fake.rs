@@ -281,7 +281,10 @@ impl Step for DropColumn {
             }]);
         }
         let kept: Vec<_> = fields.fields().iter().filter(|f| *f.name() != self.0).cloned().collect();
-        Ok(Box::new(Dropped(seen.stream.clone(), Arc::new(StreamSchema::new(Arc::new(ArrowSchema::new(kept)), Vec::new())))))
+        Ok(Box::new(Dropped(
+            seen.stream.clone(),
+            Arc::new(StreamSchema::new(Arc::new(ArrowSchema::new(kept)), Vec::new())),
+        )))
     }
 }
 
