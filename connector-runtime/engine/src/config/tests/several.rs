@@ -105,7 +105,7 @@ fn what_is_checked_last_is_said_with_what_is_checked_first() {
         ],
         &[
             "U0124 2:11 pipeline `price` stands in a file of another name, `prices`",
-            "U0130 11:12 there is no column `prize`",
+            "U0130 11:13 there is no column `prize`",
             "U0122 14:17 `commit.every` must be at least 50ms with sink `topic`",
             "U0108 16:18 `slo.freshness` must be a duration, but `soon` is not a duration like 250ms, 5s or 10m",
         ],
