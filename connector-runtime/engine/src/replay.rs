@@ -19,7 +19,8 @@ use unbatch_api::config::Resolver;
 use unbatch_api::figures::bytes;
 use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawRow, UnreadableEntry};
 use unbatch_api::{
-    Batch, Bound, CheckContext, Error, Kind, QuarantineEntry, RejectedRow, Result, RowOrigin, SplitId, SplitIndex, Stage,
+    Batch, Bound, CheckContext, Error, Kind, QuarantineEntry, RejectedRow, Result, RowOrigin, SplitId, SplitIndex,
+    Stage,
 };
 
 /// Entries that are told one by one; all are counted.

@@ -150,6 +150,9 @@ pub(crate) struct Validate {
     /// Also ask the systems whether a run could start
     #[arg(long)]
     pub(crate) online: bool,
+    /// With --online: ask the broker of `run --dev`, not the one that `run` would use
+    #[arg(long, requires = "online", conflicts_with = "brokers")]
+    pub(crate) dev: bool,
     /// In which form to write what was found; columns count characters. Not together with --json
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<ValidateFormat>,

@@ -178,6 +178,12 @@ pub const CODES: &[CodeEntry] = &[
         "`unbatch quarantine list` shows those that wait.",
     ),
     (
+        "U0763",
+        "no such reason of refused rows",
+        "`quarantine list`, `show` or `replay` was given a --code that neither an entry of the pipeline has nor unbatch knows. It would look as if all such rows were done with.",
+        "Do as the message says. `unbatch quarantine list` shows the reasons beside the rows.",
+    ),
+    (
         "U0767",
         "a refused row was not kept whole",
         "The row is larger than what quarantine keeps of one: 256 KiB, or what its topic takes. Its beginning, its length and its SHA-256 are kept. Read again it would be another row, so `quarantine replay` leaves it.",
@@ -191,9 +197,9 @@ pub const CODES: &[CodeEntry] = &[
     ),
     (
         "U0770",
-        "a newer run took over",
-        "Two runs of one deployment had the same pipeline. The newer one fenced the older one, which wrote nothing after that.",
-        "Stop one of them, or give it a `deployment` of its own.",
+        "a newer run or a change of positions took over",
+        "Two runs of one deployment had the same pipeline, or `unbatch offsets set` or `reset` changed its positions while it ran. Either fences the run, which writes nothing after that; what it had not committed is dropped.",
+        "After a change of positions start it again: it goes on from the new ones. Of two runs stop one, or give it a `deployment` of its own.",
     ),
     (
         "U0771",

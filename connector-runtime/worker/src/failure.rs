@@ -92,13 +92,27 @@ impl Failure {
             }
             Failure::Error(error) => render_error(error, None, terminal),
             Failure::Pipelines(list) => {
-                let each: Vec<String> =
-                    list.iter().map(|(name, error)| render_error(error, Some(name), terminal)).collect();
-                each.join("\n")
+                let each = gathered(list).into_iter().map(|(names, error)| render_error(error, Some(&names), terminal));
+                each.collect::<Vec<_>>().join("\n")
             }
             Failure::ReaderGone => String::new(),
         }
     }
+}
+
+/// What several pipelines met in the same way, such as a broker that is away, is said once.
+fn gathered(list: &[(String, Error)]) -> Vec<(String, &Error)> {
+    let mut gathered: Vec<(String, &Error)> = Vec::new();
+    for (name, error) in list {
+        let is_same = |other: &Error| error_json(other) == error_json(error);
+        match gathered.iter_mut().find(|(names, other)| !names.split(", ").any(|n| n == name) && is_same(other)) {
+            Some((names, _)) => {
+                let _ = write!(names, ", {name}");
+            }
+            None => gathered.push((name.clone(), error)),
+        }
+    }
+    gathered
 }
 
 /// All messages with their snippets, an empty line after each.
@@ -250,6 +264,15 @@ mod tests {
             "error[U0401]: stock: going on with another source is not allowed\n  before: a\n  because: it moved\n  \
              help: start with --accept-change\n"
         );
+    }
+
+    #[test]
+    fn what_several_pipelines_met_alike_is_said_once() {
+        let mut list = Vec::from(["stock", "prices"].map(|name| (name.to_owned(), sample())));
+        list.push(("orders".to_owned(), Error::misconfigured("going on is not allowed")));
+        let text = Failure::Pipelines(list).render(&Terminal::detect(true));
+        assert!(text.starts_with("error[U0401]: stock, prices: going on with another source"), "{text}");
+        assert!(text.contains("\nerror: orders: ") && text.matches("it moved").count() == 1, "{text}");
     }
 
     #[test]

@@ -109,6 +109,11 @@ impl Terminal {
         });
     }
 
+    /// As [`Terminal::say`], with its lines broken between words.
+    pub(crate) fn say_prose(&self, text: &str) {
+        self.say(&self.fit(Output::Progress, text));
+    }
+
     /// As [`Terminal::say`], unless there is nothing to say.
     pub(crate) fn say_if_any(&self, text: &str) {
         if !text.is_empty() {

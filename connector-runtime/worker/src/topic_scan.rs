@@ -34,6 +34,13 @@ pub(crate) struct Reached {
     next: BTreeMap<i32, i64>,
 }
 
+impl Reached {
+    /// The next offset of each partition.
+    pub(crate) fn next(&self) -> &BTreeMap<i32, i64> {
+        &self.next
+    }
+}
+
 /// A topic under way.
 pub(crate) struct Scan {
     consumer: BaseConsumer<ClientLog>,

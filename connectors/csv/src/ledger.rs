@@ -255,7 +255,10 @@ fn decode(key: &NoteKey, bytes: &[u8]) -> Result<Vec<Entry>> {
 
 fn entry_bytes(entry: &Entry) -> usize {
     // its JSON, a little high: names and numbers of the fields, and text whose quotes may need escapes
-    let read_to = entry.read_to.as_ref().map_or(0, |r| r.prefix.len() + 50 + r.totals.iter().map(|(k, v)| 2 * k.len() + v.len() + 6).sum::<usize>());
+    let read_to = entry
+        .read_to
+        .as_ref()
+        .map_or(0, |r| r.prefix.len() + 50 + r.totals.iter().map(|(k, v)| 2 * k.len() + v.len() + 6).sum::<usize>());
     2 * entry.path.len() + entry.digest.len() + entry.archive.as_ref().map_or(0, String::len) + read_to + 340
 }
 

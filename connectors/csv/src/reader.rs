@@ -156,7 +156,8 @@ impl<R: Read + Seek> FileReader<R> {
 
     /// The file cannot be gone on with, since its trailer could not be compared with rows that are not read again.
     pub fn totals_unknown(&self) -> BadFile {
-        let message = "its first rows were taken when nobody counted what the trailer tells now; deliver it anew".into();
+        let message =
+            "its first rows were taken when nobody counted what the trailer tells now; deliver it anew".into();
         self.bad("trailer_disagrees", message)
     }
 

@@ -12,7 +12,8 @@ use unbatch_api::{Error, Result};
 pub fn edited(config: &CsvDropsConfig, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>> {
     let syntax = Syntax::of(&config.of_one_row());
     let (header, row) = header_of(config, text, &syntax)?;
-    let names = |cells: usize| header.clone().unwrap_or_else(|| names_by_position(config, cells.max(config.columns.len())));
+    let names =
+        |cells: usize| header.clone().unwrap_or_else(|| names_by_position(config, cells.max(config.columns.len())));
     if let Syntax::Fixed { .. } = syntax {
         return with_places(config, &syntax, text, &placed(edits, &names(0))?);
     }

@@ -110,8 +110,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0287",
         "the stored state is not the one we stored",
-        "Another run of the same pipeline has stored something since. A newer owner keeps the split; otherwise it is opened again.",
-        "Stop one of the two runs, or give it a `deployment` of its own.",
+        "Another run of the same pipeline, or `unbatch offsets`, has stored something since. A newer owner keeps the split; otherwise it is opened again.",
+        "After a change of positions start the pipeline again. Of two runs stop one, or give it a `deployment` of its own.",
     ),
     (
         "U0288",

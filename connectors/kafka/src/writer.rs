@@ -406,8 +406,15 @@ impl Writer {
 
     /// The stored state is not what we stored.
     fn differs(&self, stored: &Facts) -> Error {
-        let attempted = "owning a split failed";
-        let error = if self.is_newer(stored) { Error::fenced(attempted) } else { Error::transient(attempted) };
+        let is_moved = stored.generation > self.stored.generation;
+        let error = match self.is_newer(stored) {
+            true if is_moved => Error::fenced("keeping a split failed, its positions were changed meanwhile")
+                .help("start the pipeline again: it goes on from the new positions"),
+            true => Error::fenced("keeping a split failed, a newer run took it over")
+                .help("stop one of the two runs, or give one a `deployment` of its own"),
+            false => Error::transient("keeping a split failed, another run stored something since")
+                .help("it is opened again by itself; if it repeats, stop one of the two runs"),
+        };
         error
             .code("U0287")
             .with("split", &self.split)

@@ -127,3 +127,28 @@ fn a_parked_file_leaves_the_list_once_the_pipeline_is_mended() {
     shop.run_once();
     assert_eq!(shop.rows().len(), 1, "once");
 }
+
+/// Two remedies, each right by itself, double rows when both are followed.
+#[test]
+fn a_replay_of_rows_whose_file_is_parked_warns_of_the_mended_file() {
+    let Some(broker) = Broker::from_env("a_replay_of_rows_whose_file_is_parked_warns_of_the_mended_file") else {
+        return;
+    };
+    let shop = Shop::empty(&broker, "");
+    shop.drop_file("a.csv", "sku,price\nA,1.00\nB,2.O0\nC,\"3.00\n");
+    let run = shop.launch(&["run", "--once", "--no-http"]).run(DEADLINE);
+    assert_eq!(run.status.code(), Some(1), "{}{}", run.stdout, run.stderr);
+    let replay = shop.replay(&MENDED);
+    assert_eq!(replay.status.code(), Some(0), "{}{}", replay.stdout, replay.stderr);
+    assert!(replay.stdout.contains("parked: a.csv. Either replay"), "{}", replay.stdout);
+    assert!(replay.stdout.contains("1 row replayed"), "{}", replay.stdout);
+
+    shop.drop_file("b.csv", "sku,price\nD,4.O0\n");
+    shop.launch(&["run", "--once", "--no-http"]).run(DEADLINE);
+    let whole = shop.replay_json(&MENDED);
+    assert_eq!(
+        (&whole["result"]["rows"], &whole["result"]["parked_files"]),
+        (&1.into(), &serde_json::json!([])),
+        "{whole}"
+    );
+}

@@ -74,15 +74,15 @@ impl Context {
     /// For commands that look at what is there.
     pub(crate) fn look(&self, dev: bool) -> Outcome<Looking> {
         let mut setup = self.setup()?;
-        let served = self.settle_to_look(&mut setup, dev)?;
+        let served = self.settle(&mut setup, Want::Look { dev })?;
         Ok(Looking { setup, _served: served })
     }
 
     /// An answer of another cluster than the one that was meant looks like an answer: nobody has to guess which it was.
-    fn settle_to_look(&self, setup: &mut Setup, dev: bool) -> Outcome<Option<Served>> {
-        let settled = settle(setup, &self.globals, Want::Look { dev })?;
+    fn settle(&self, setup: &mut Setup, want: Want) -> Outcome<Option<Served>> {
+        let settled = settle(setup, &self.globals, want)?;
         if let Some(asked) = settled.asked {
-            self.terminal.say(&format!("asking {asked}; --brokers names another"));
+            self.terminal.say_prose(&format!("asking {asked}; --brokers names another\n"));
         }
         Ok(settled.served)
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use unbatch_api::context::Notice;
 use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::{Bound, QuarantineEntry, RawRow, RowOrigin};
 use unbatch_engine::config::{PipelineSpec, load};
@@ -70,16 +71,39 @@ fn text(seen: &Preview, spec: &PipelineSpec, terminal: &Terminal) -> String {
         text.push('\n');
     }
     if seen.rejected_in_all > 0 {
-        let (n, read) = (grouped(seen.rejected_in_all), grouped(seen.read));
-        let _ = writeln!(text, "{n} of {read} rows would go to quarantine");
+        let _ = writeln!(text, "{}", refused_text(seen));
         seen.rejected.iter().for_each(|entry| text.push_str(&refused(entry, terminal)));
         text.push('\n');
     }
-    for notice in &seen.notices {
+    // an entry above says why a file was parked
+    for notice in seen.notices.iter().filter(|notice| !seen.rejected.iter().any(|entry| is_of_file(entry, notice))) {
         let _ = writeln!(text, "note: {} {}", visible(&notice.subject), notice.message);
     }
     text.push_str(&summary(seen, spec, terminal));
     text
+}
+
+/// `4 of 6 rows would go to quarantine, 1 file would be parked`: the entry of a parked file is no row.
+fn refused_text(seen: &Preview) -> String {
+    let files = seen.rejected.iter().filter(|entry| seen.notices.iter().any(|n| is_of_file(entry, n))).count() as u64;
+    let (rows, read) = (seen.rejected_in_all.saturating_sub(files), seen.read.saturating_sub(files));
+    let mut parts = Vec::new();
+    if rows > 0 {
+        parts.push(format!("{} of {} rows would go to quarantine", grouped(rows), grouped(read)));
+    }
+    if files > 0 {
+        parts.push(format!("{} file{} would be parked", grouped(files), if files == 1 { "" } else { "s" }));
+    }
+    parts.join(", ")
+}
+
+/// The entry of a file that was set aside as a whole, of which the notice tells.
+fn is_of_file(entry: &QuarantineEntry, notice: &Notice) -> bool {
+    let RowOrigin::File { file, line, .. } = &entry.origin else { return false };
+    notice.code == "parked"
+        && *notice.subject == **file
+        && notice.message.starts_with(&format!("line {line}: "))
+        && notice.message.ends_with(&format!("({})", entry.code))
 }
 
 fn summary(seen: &Preview, spec: &PipelineSpec, terminal: &Terminal) -> String {
@@ -88,7 +112,10 @@ fn summary(seen: &Preview, spec: &PipelineSpec, terminal: &Terminal) -> String {
     let mut parts = vec![match (rows, seen.ended) {
         (0, Ended::Time) => format!("no row in {} s", TIME_MAX.as_secs()),
         (0, _) => "no rows".to_owned(),
-        (_, Ended::End) => format!("{rows} row{}, all there are", if rows == 1 { "" } else { "s" }),
+        (_, Ended::End) => match seen.rejected_in_all {
+            0 => format!("{rows} row{}, all there are", if rows == 1 { "" } else { "s" }),
+            _ => format!("{rows} row{} would be written", if rows == 1 { "" } else { "s" }),
+        },
         (_, Ended::Limit) => format!("the first {rows} row{}; --limit shows more", if rows == 1 { "" } else { "s" }),
         (_, Ended::Time) => format!("{rows} rows in {} s", TIME_MAX.as_secs()),
     }];
@@ -222,7 +249,7 @@ fn visible(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unbatch_api::StreamName;
+    use unbatch_api::{PipelineName, RejectedRow, SplitId, Stage, StreamName};
     use unbatch_engine::preview::PreviewColumn;
 
     fn rows() -> (PreviewStream, Vec<PreviewRow>) {
@@ -260,6 +287,41 @@ mod tests {
         terminal.result_width = Some(20);
         let text = rows_text(&stream, &rows.iter().collect::<Vec<_>>(), &terminal);
         assert!(text.starts_with("where  a.csv:2\nSku    NL-1\nn      7\nnote   NULL\n\nwhere  a.csv:10\n"), "{text}");
+    }
+
+    /// Its entry is no row, and its reason is told once.
+    #[test]
+    fn a_parked_file_is_counted_as_a_file() {
+        let entry = |code: &str, line: u64| {
+            let origin = RowOrigin::File { file: "a.csv".into(), delivery: "d".into(), line, byte: 9 };
+            let row = RejectedRow {
+                code: code.to_owned().into(),
+                message: "why".into(),
+                stage: Stage::Source,
+                stream: StreamName::new("s"),
+                origin,
+                raw: RawRow::of("x"),
+            };
+            row.into_entry(&SplitId::new(PipelineName::parse("p").unwrap(), 0), 1)
+        };
+        let notice = |subject: &str| Notice {
+            code: "parked".into(),
+            subject: subject.into(),
+            message: "line 7: why (bad_utf8)".into(),
+        };
+        let (_, rows) = rows();
+        let seen = Preview {
+            rows,
+            rejected: vec![entry("bad_decimal", 3), entry("bad_utf8", 7)],
+            read: 4,
+            rejected_in_all: 2,
+            notices: vec![notice("a.csv"), notice("b.csv")],
+            ..Preview::default()
+        };
+        assert_eq!(refused_text(&seen), "1 of 3 rows would go to quarantine, 1 file would be parked");
+        let told: Vec<bool> =
+            seen.notices.iter().map(|n| seen.rejected.iter().any(|entry| is_of_file(entry, n))).collect();
+        assert_eq!(told, [true, false], "only the other file needs a note of its own");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `unbatch quarantine list` and `unbatch quarantine show`: the rows that were refused. Only `show` prints their content.
 
 mod content;
+pub(super) mod survey;
 pub(super) mod table;
 
 use super::Context;
@@ -14,6 +15,7 @@ use chrono::SecondsFormat::Millis;
 use content::content;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use survey::Survey;
 use table::{Line, entries_table, plain, wrapped};
 use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::quarantine::{QuarantineFilter, UnreadableEntry};
@@ -114,7 +116,14 @@ fn entries(pipeline: &Pipeline, filter: &QuarantineFilter, limit: usize, cx: &Co
             found.entries.extend(page.entries);
             found.unreadable.extend(page.unreadable);
             match page.next {
-                None => return Ok(found),
+                None => {
+                    if let (true, true, Some(code)) =
+                        (found.entries.is_empty(), found.unreadable.is_empty(), &filter.code)
+                    {
+                        Survey::of(reader.as_mut(), filter).await?.knows(code, &cx.registry)?;
+                    }
+                    return Ok(found);
+                }
                 Some(_) if found.entries.len() >= limit => {
                     // a cursor may stand at the very end, so only one more entry proves that there are more
                     let rest = reader.list(filter, page.next.as_deref(), 1).await?;

@@ -1,7 +1,8 @@
 //! `unbatch quarantine replay`: refused rows are read again and go through, each once however often it is asked for.
 
 use super::Context;
-use super::quarantine::table::{Line, entries_table, plain, short};
+use super::quarantine::survey::Survey;
+use super::quarantine::table::{Line, entries_table, plain, short, wrapped};
 use super::quarantine::{all_known, unreadable_error, unreadable_told};
 use crate::answer::Answer;
 use crate::arguments::Replay;
@@ -26,7 +27,7 @@ use unbatch_engine::run::check_context;
 /// The row may have come again, and would be doubled.
 const OUTDATED: &str =
     "refused before the positions were reset or moved, so its row may have come again: only --ids replays it";
-/// Rows in the place of newer ones that are named.
+/// Rows in the place of newer ones that are named, and parked files.
 const OVERTAKING_SHOWN: usize = 5;
 
 pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
@@ -36,18 +37,27 @@ pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
     let scene = looking.scene();
     let runtime = super::async_runtime()?;
     runtime.block_on(ids_are_known(&spec, &scene, &args.ids))?;
+    let survey = runtime.block_on(survey(&spec, &scene, &choice.filter))?;
+    if let Some(code) = &args.code {
+        survey.knows(code, &cx.registry)?;
+    }
+    let parked = survey.parked_files();
+    let parked_text = parked_text(&parked, &cx.terminal);
     if args.dry_run {
         let Rehearsal { seen, unreadable } = runtime.block_on(engine::rehearse(&spec, &scene, &choice, args.limit))?;
         let rows: Vec<Value> = seen.iter().map(rehearsed_json).collect();
-        let text = rehearsed_text(&seen, args.limit, &cx.terminal);
-        let result = json!({"pipeline": spec.name, "dry_run": true, "entries": rows, "unreadable": unreadable});
+        let text = parked_text + &rehearsed_text(&seen, args.limit, &cx.terminal);
+        let result = json!({"pipeline": spec.name, "dry_run": true, "entries": rows, "unreadable": unreadable,
+                            "parked_files": parked});
         return Ok(unreadable_told(Answer::new(text, result), &unreadable));
     }
     let (replayed, error) = runtime.block_on(until_told_to_stop(&spec, &scene, choice, &cx.terminal))?;
     // who was refused altogether is not told that there was nothing
     let did_nothing = error.is_some() && replayed.rows == 0;
     let text = if did_nothing { String::new() } else { replayed_text(&replayed, args.keep_newer, &cx.terminal) };
-    let answer = Answer::new(text, result(&spec, &replayed));
+    let mut result = result(&spec, &replayed);
+    result["parked_files"] = json!(parked);
+    let answer = Answer::new(parked_text + &text, result);
     Ok(match error {
         Some(error) => answer.failed(Failure::Error(error)),
         None if waits(&replayed, args.keep_newer) => answer.exit(Exit::Found),
@@ -73,6 +83,29 @@ async fn ids_are_known(spec: &PipelineSpec, scene: &Scene, ids: &[String]) -> Re
         all_known(std::slice::from_ref(id), &page.entries)?;
     }
     Ok(())
+}
+
+async fn survey(spec: &PipelineSpec, scene: &Scene, chosen: &QuarantineFilter) -> Result<Survey> {
+    let place = check_context(spec, scene, SplitId::new(spec.name.clone(), 0));
+    let mut reader = spec.sink.quarantine(place).await?;
+    Survey::of(reader.as_mut(), chosen).await
+}
+
+/// Rows that are replayed and delivered anew are there twice.
+fn parked_text(files: &[&str], terminal: &Terminal) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let mut names: Vec<String> = files.iter().take(OVERTAKING_SHOWN).map(|file| plain(file)).collect();
+    if files.len() > OVERTAKING_SHOWN {
+        names.push("…".to_owned());
+    }
+    let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+    let told = format!(
+        "parked: {}. Either replay refused rows or deliver the mended file anew: it brings replayed rows again",
+        names.join(", ")
+    );
+    format!("{glyph} {}", wrapped(&told.split(' ').map(str::to_owned).collect::<Vec<_>>(), terminal))
 }
 
 fn result(spec: &PipelineSpec, replayed: &Replayed) -> Value {

@@ -170,7 +170,8 @@ async fn serve_http(args: &Run, setup: &Setup, board: &StatusBoard, cx: &Context
         Ok(server) => Ok(Some(server)),
         Err(error) if is_explicit || error.kind() != Kind::Transient => Err(error.into()),
         Err(error) => {
-            cx.terminal.say(&format!("warning: {}; the HTTP API waits until it is free", error.one_line()));
+            let (why, help) = (error.one_line(), error.remedy().unwrap_or_default());
+            cx.terminal.say_prose(&format!("warning: {why}; the HTTP API waits until it is free, or {help}\n"));
             tokio::spawn(http::serve_when_free(listen.to_owned(), board.clone()));
             Ok(None)
         }
@@ -183,7 +184,7 @@ fn announce(args: &Run, specs: &[PipelineSpec], broker: Option<String>, server: 
         return;
     }
     if let Some(broker) = broker {
-        cx.terminal.say(&format!("broker      {broker}"));
+        cx.terminal.say_prose(&format!("broker      {broker}"));
     }
     if let Some(server) = server {
         cx.terminal.say(&format!("status      http://{}/api/v1/status", server.addr));
@@ -221,7 +222,7 @@ async fn tell_if_away(brokers: Vec<String>, bound: Bound, terminal: Terminal, fo
         LogFormat::Json => tracing::warn!("{text}"),
         LogFormat::Text => {
             let glyph = terminal.paint(Output::Progress, Style::Magenta, terminal.glyph(Glyph::Warning));
-            terminal.say(&format!("{glyph} {text}"));
+            terminal.say_prose(&format!("{glyph} {text}"));
         }
     }
 }
@@ -315,7 +316,7 @@ impl Shift<'_> {
 
     fn tell(&self, style: Style, glyph: Glyph, text: &str) {
         let terminal = &self.cx.terminal;
-        terminal.say(&format!("{} {text}", terminal.paint(Output::Progress, style, terminal.glyph(glyph))));
+        terminal.say_prose(&format!("{} {text}", terminal.paint(Output::Progress, style, terminal.glyph(glyph))));
     }
 
     fn tell_errors(&self, ended: &mut Ended) {
@@ -329,7 +330,7 @@ impl Shift<'_> {
         for sentence in self.ends.set_aside() {
             match self.cx.globals.log_format {
                 LogFormat::Json => tracing::warn!("{sentence}"),
-                LogFormat::Text => self.cx.terminal.say(&sentence),
+                LogFormat::Text => self.cx.terminal.say_prose(&sentence),
             }
         }
     }

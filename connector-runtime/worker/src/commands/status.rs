@@ -138,6 +138,10 @@ fn parked_files(pipeline: &PipelineReport, terminal: &Terminal) -> Option<String
         text,
         "  {help} `unbatch quarantine list {name}` says why; deliver the mended file under the same name, or take it away"
     );
+    let _ = writeln!(
+        text,
+        "        rows of it that were replayed come again with it: either replay refused rows or deliver it anew"
+    );
     Some(text)
 }
 
@@ -214,6 +218,7 @@ error[U0250]: stock: connecting failed
 
 ! stock: 1 file parked
   help: `unbatch quarantine list stock` says why; deliver the mended file under the same name, or take it away
+        rows of it that were replayed come again with it: either replay refused rows or deliver it anew
 ";
         assert_eq!(text, expected);
     }
@@ -237,6 +242,7 @@ stock     running          -       0       20            2  before start       5
     a.csv: was parked before this start (bad_utf8)
     and 4 more
   help: `unbatch quarantine list stock` says why; deliver the mended file under the same name, or take it away
+        rows of it that were replayed come again with it: either replay refused rows or deliver it anew
 ";
         assert_eq!(render(&again, false, 22_000, &terminal(None)), expected);
         let not_yet = render(&report(json!({"generation": 0})), false, 22_000, &terminal(None));

@@ -8,6 +8,7 @@ use crate::tables::{Align, table};
 use crate::terminal::{Output, Style, Terminal};
 use crate::topic_scan::{From, Scan};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 use unbatch_api::figures::grouped;
@@ -17,6 +18,8 @@ use unbatch_kafka_client::{EndOf, Record};
 const LOOK: Duration = Duration::from_millis(200);
 /// Bytes of a text that is not UTF-8 which a line shows.
 const HEX_BYTES_MAX: usize = 32;
+/// Partitions whose end is named.
+const ENDS_SHOWN_MAX: usize = 12;
 
 pub(crate) fn topics(command: &Topics, cx: &Context) -> Outcome<Answer> {
     match command {
@@ -53,8 +56,12 @@ fn list(dev: bool, all: bool, cx: &Context) -> Outcome<Answer> {
         vec![name.clone(), f.partitions.to_string(), f.replicas.to_string(), count]
     });
     let mut text = table(&COLUMNS, rows, &cx.terminal);
-    if facts.is_empty() {
-        text = "no topics\n".to_owned();
+    match facts.is_empty() {
+        true => text = "no topics\n".to_owned(),
+        false => {
+            let note = "OFFSETS counts also the marker that ends each transaction: there are fewer records\n";
+            text.push_str(&cx.terminal.fit(Output::Result, note));
+        }
     }
     let entries = facts.iter().map(|(name, f)| {
         json!({"topic": name, "id": f.id, "partitions": f.partitions, "copies": f.replicas, "offsets": offsets(name),
@@ -78,6 +85,8 @@ fn read(args: &ReadTopic, cx: &Context) -> Outcome<Answer> {
     let mut scan = Scan::open(&admin, &args.topic, from, !args.uncommitted)?;
     let mut writer = RecordWriter::new(args, &cx.terminal);
     writer.begin()?;
+    // of nothing to read, before the loop takes the partitions that are read out
+    let nowhere = if let (From::Offset(offset), true) = (from, scan.is_done()) { Some(offset) } else { None };
     let ended = copy(&mut scan, &mut writer);
     match ended {
         Err(Failure::Error(error)) if cx.terminal.json => {
@@ -88,9 +97,22 @@ fn read(args: &ReadTopic, cx: &Context) -> Outcome<Answer> {
         Err(failure) => Err(failure),
         Ok(()) => {
             writer.end(None)?;
+            if let Some(offset) = nowhere.filter(|_| !cx.terminal.json) {
+                cx.terminal.say_prose(&behind_the_ends(offset, scan.reached().next()));
+            }
             Ok(Answer::told())
         }
     }
+}
+
+/// Why `--from N` found nothing: each partition counts from 0, so N is no number of the topic as a whole.
+fn behind_the_ends(offset: i64, ends: &BTreeMap<i32, i64>) -> String {
+    let shown: Vec<String> = ends.iter().take(ENDS_SHOWN_MAX).map(|(p, end)| format!("{p} at {end}")).collect();
+    let more = if ends.len() > ENDS_SHOWN_MAX { ", …" } else { "" };
+    format!(
+        "note: each partition counts its own offsets, and none reaches {offset}; they end: {}{more}",
+        shown.join(", ")
+    )
 }
 
 fn copy(scan: &mut Scan, writer: &mut RecordWriter<'_>) -> Outcome<()> {
@@ -231,6 +253,17 @@ mod tests {
         assert_eq!(content(Some(b"{broken")), json!("{broken"));
         assert_eq!(content(Some(&[0xff, 1])), json!({"hex": "ff01"}));
         assert_eq!(content(None), Value::Null);
+    }
+
+    #[test]
+    fn an_offset_behind_all_ends_is_explained() {
+        let ends: BTreeMap<i32, i64> = [(0, 2), (1, 0)].into();
+        assert_eq!(
+            behind_the_ends(3, &ends),
+            "note: each partition counts its own offsets, and none reaches 3; they end: 0 at 2, 1 at 0"
+        );
+        let many: BTreeMap<i32, i64> = (0..20).map(|p| (p, 1)).collect();
+        assert!(behind_the_ends(3, &many).ends_with("11 at 1, …"));
     }
 
     #[test]

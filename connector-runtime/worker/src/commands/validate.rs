@@ -4,6 +4,7 @@ use super::validate_report::{Remark, concise, github, sarif};
 use super::{Context, scene};
 use crate::answer::Answer;
 use crate::arguments::{Validate, ValidateFormat};
+use crate::cluster_choice::Want;
 use crate::exit::Exit;
 use crate::failure::{Counted, Failure, Outcome, render_diagnostics, verdict};
 use crate::pipeline_files::find;
@@ -57,7 +58,9 @@ fn look(args: &Validate, cx: &Context) -> Outcome<Looked> {
     let files = paths.len() + usize::from(setup.as_ref().is_none_or(|s| s.file.is_some()));
     let mut asked = Vec::new();
     if let Some(mut setup) = setup.filter(|_| args.online && !found.has_errors()) {
-        let _served = cx.settle_to_look(&mut setup, false)?;
+        // what a run with the same options would use: another broker may be as ready as it likes
+        let want = if args.dev { Want::Look { dev: true } } else { Want::Run };
+        let _served = cx.settle(&mut setup, want)?;
         let scene = scene(&setup, Bound::Once, BTreeSet::new());
         asked = super::async_runtime()?
             .block_on(async { futures::future::join_all(specs.iter().map(|spec| ask(spec, &scene))).await });

@@ -329,7 +329,7 @@ impl<'a> Stage<'a> {
         self.terminal.say(&format!("\n{}", self.terminal.paint(Output::Progress, Style::Bold, text)));
     }
     fn say(&self, text: &str) {
-        self.terminal.say(&format!("   {text}"));
+        self.terminal.say_prose(&format!("   {text}"));
     }
     fn pause(&self) {
         if self.terminal.is_watched && self.started.elapsed() > PAUSE {

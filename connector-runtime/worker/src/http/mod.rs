@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -58,15 +59,7 @@ pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
     let addr = loopback(listen)?;
     // before the port is had: what is counted meanwhile is shown later
     let metrics = record_metrics()?;
-    let listener = TcpListener::bind(addr).await.map_err(|cause| {
-        Error::transient("listening for HTTP failed")
-            .code("U0711")
-            .with("address", addr)
-            .help(
-                "another process has the port: set `http.listen` in unbatch.yaml to a free one, or run with --no-http",
-            )
-            .caused_by(cause)
-    })?;
+    let listener = TcpListener::bind(addr).await.map_err(|cause| not_had(addr, cause))?;
     let addr = listener.local_addr().map_err(|e| Error::transient("listening for HTTP failed").caused_by(e))?;
     let (stop, stopped) = oneshot::channel::<()>();
     let app = router(Context { board, started_ms: now_ms(), metrics: metrics.clone() });
@@ -135,6 +128,22 @@ pub(crate) fn loopback(listen: &str) -> Result<SocketAddr> {
         ),
         Err(_) => refused("reading the HTTP address failed", "write it as 127.0.0.1:8083"),
     }
+}
+
+/// The usual reason is said in words, which the system's own add nothing to.
+fn not_had(addr: SocketAddr, cause: io::Error) -> Error {
+    let is_taken = cause.kind() == io::ErrorKind::AddrInUse;
+    let error = match is_taken {
+        true => {
+            Error::transient("listening for HTTP failed, another program, perhaps another `unbatch run`, has the port")
+        }
+        false => Error::transient("listening for HTTP failed"),
+    };
+    let error = error
+        .code("U0711")
+        .with("address", addr)
+        .help("set `http.listen` in unbatch.yaml to an address with a free port, or run with `--no-http`");
+    if is_taken { error } else { error.caused_by(cause) }
 }
 
 /// Counts from now on; a process has one such place.
@@ -225,6 +234,8 @@ mod tests {
         assert_eq!(ask("/nowhere").await.0, 404);
         let taken = serve(&address, StatusBoard::default()).await.err().unwrap();
         assert_eq!((taken.kind(), taken.code_text()), (Kind::Transient, Some("U0711")));
+        let told = taken.one_line();
+        assert!(told.contains("perhaps another `unbatch run`") && !told.contains("os error"), "{told}");
         server.close().await;
         assert!(question::get(&address, "/livez").await.is_err());
     }

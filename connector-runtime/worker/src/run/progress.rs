@@ -231,7 +231,7 @@ impl Progress {
 
     fn say(&self, style: Style, glyph: Glyph, text: &str) {
         let glyph = self.terminal.paint(Output::Progress, style, self.terminal.glyph(glyph));
-        self.terminal.say(&format!("{glyph} {text}"));
+        self.terminal.say_prose(&format!("{glyph} {text}"));
     }
 }
 

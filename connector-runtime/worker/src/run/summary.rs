@@ -90,9 +90,12 @@ pub(crate) fn in_words(error: Error) -> Error {
     if error.kind() != Kind::Fenced {
         return error;
     }
-    Error::fenced("a newer `unbatch run` or a change of its positions took the pipeline over, so this run stopped")
+    Error::fenced("a newer `unbatch run` took the pipeline over, or `unbatch offsets` moved it, so this run stopped it")
         .code("U0770")
-        .help("nothing is lost or doubled; stop one of the two, or give one a `deployment` of its own")
+        .help(
+            "after `unbatch offsets`: start it again, it goes on from the positions that were set; of two runs: stop one, or \
+             give one a `deployment` of its own",
+        )
         .caused_by(error)
 }
 
@@ -214,6 +217,8 @@ mod tests {
     fn a_fenced_run_says_that_a_newer_one_took_over() {
         let error = in_words(Error::fenced("opening the sink failed"));
         assert_eq!(error.code_text(), Some("U0770"));
+        let (message, help) = (error.message(), error.remedy().unwrap());
+        assert!(message.contains("`unbatch offsets`") && help.contains("start it again"), "{message} {help}");
         assert!(error.one_line().ends_with(": opening the sink failed"), "{error}");
     }
 

@@ -170,6 +170,46 @@ fn of_two_runs_of_one_deployment_the_newer_wins_and_the_older_says_so() {
     assert_eq!(newer.terminate(), Some(0));
 }
 
+/// It is fenced, since it would go on from where it was; what it says holds for this case too.
+#[test]
+fn a_run_whose_positions_were_changed_says_so_and_what_to_do() {
+    let broker = unbatch_dev_broker::DevBroker::start(unbatch_dev_broker::Settings::default()).unwrap();
+    let address = broker.addr().to_string();
+    let workshop = Workshop::with_pipeline();
+    let mut run = workshop.start("run", &["run", "--no-http", "--brokers", &address]);
+    workshop.drop_file("stock_a.csv", &csv(1..=5, 0));
+    let read = || workshop.run(&["topics", "read", "stock.counts", "--brokers", &address, "--json"]);
+    wait_until("the rows", || (read().envelope()["result"]["count"].as_u64() == Some(5)).then_some(()));
+    // the rows that one run counts as records, and markers between them
+    let list = workshop.run(&["topics", "list", "--brokers", &address]);
+    assert!(list.stdout.contains("counts also the marker that ends each transaction"), "{list}");
+    let behind = workshop.run(&["topics", "read", "stock.counts", "--from", "1000", "--brokers", &address]);
+    assert!(behind.stderr.contains("each partition counts its own offsets, and none reaches 1000"), "{behind}");
+
+    let reset = workshop.run(&["offsets", "reset", "stock", "--yes", "--brokers", &address]);
+    assert_eq!(reset.code, Some(0), "{reset}");
+    assert_eq!(run.wait(), Some(1), "{}", run.stderr());
+    let said = run.stderr();
+    assert!(said.contains("error[U0770]: stock: ") && said.contains("its positions were changed"), "{said}");
+    assert!(said.contains("start it again") && !said.contains("nothing is lost"), "{said}");
+}
+
+/// Who asks whether a run could start means the broker of that run, not the one beside it.
+#[test]
+fn validate_online_asks_whom_a_run_with_the_same_options_would_ask() {
+    let workshop = Workshop::with_pipeline();
+    let mut run = workshop.start("run", &["run", "--dev", "--no-http"]);
+    run.wait_for("split is open");
+    workshop.write("unbatch.yaml", "kafka: {brokers: \"127.0.0.1:1\"}\n");
+    let plain = workshop.run(&["validate", "--online"]);
+    assert!(plain.code != Some(0) && plain.stderr.contains("127.0.0.1:1"), "{plain}");
+    assert!(!plain.stderr.contains("run --dev"), "{plain}");
+    let dev = workshop.run(&["validate", "--online", "--dev"]);
+    assert!(dev.code == Some(0) && dev.stderr.contains("the broker of the `run --dev`"), "{dev}");
+    assert_eq!(workshop.run(&["validate", "--dev"]).code, Some(2));
+    assert_eq!(run.terminate(), Some(0));
+}
+
 /// A run that goes on was asked to end, and ended: what it set aside meanwhile is said, and is not its failure.
 #[test]
 fn a_run_that_goes_on_ends_well_although_a_file_was_set_aside() {

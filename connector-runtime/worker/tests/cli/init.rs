@@ -23,7 +23,7 @@ fn a_draft_is_valid_runs_as_it_is_and_gives_the_values_of_the_file() {
     for part in [
         "wrote pipelines/prices.yaml, judged by 3 rows of 1 file",
         "valid_from: day and month",
-        "next: unbatch preview",
+        "next: `unbatch preview pipelines/prices.yaml`",
     ] {
         assert!(told.stdout.contains(part), "{part} in {told}");
     }
@@ -100,6 +100,7 @@ fn nothing_is_replaced_unasked_and_standard_output_is_a_place_too() {
 
     let shown = workshop.run(&["init", file, "--output", "-"]);
     assert!(shown.stdout.starts_with("# Drafted by") && shown.stderr.contains("choices for you"), "{shown}");
+    assert!(shown.stderr.contains("next: save it as prices.yaml, then `unbatch preview prices.yaml`"), "{shown}");
     let nowhere = workshop.run(&["init", file, "-o", "jobs/new/supplier-prices.yaml"]);
     assert!(nowhere.code == Some(2) && nowhere.stderr.contains("error[U0737]"), "{nowhere}");
     assert!(nowhere.stderr.contains("make the folder first") && !workshop.path().join("jobs").exists(), "{nowhere}");

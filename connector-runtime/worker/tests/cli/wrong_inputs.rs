@@ -265,6 +265,22 @@ const COMMANDS: &[Case] = &[
         mend: None,
     },
     Case {
+        name: "a misspelt reason of rows to replay",
+        make: |w| assert_eq!(w.run(&["run", "--once", "--dev", "--no-http"]).code, Some(0)),
+        args: &["quarantine", "replay", "stock", "--dev", "--code", "bad_decimel"],
+        code: 2,
+        says: &["U0763", "did you mean `bad_decimal`?"],
+        mend: None,
+    },
+    Case {
+        name: "a misspelt reason of rows to list",
+        make: |w| assert_eq!(w.run(&["run", "--once", "--dev", "--no-http"]).code, Some(0)),
+        args: &["quarantine", "list", "stock", "--dev", "--code", "bad_decimel"],
+        code: 2,
+        says: &["U0763", "did you mean `bad_decimal`?"],
+        mend: None,
+    },
+    Case {
         name: "cells of all rows at once",
         make: nothing,
         args: &["quarantine", "replay", "stock", "--dev", "--set", "counted=1"],

@@ -13,7 +13,7 @@ const NULL_WORDS: [&str; 15] =
 const LIKELY_NULLS: [&str; 10] = ["NULL", "null", "Null", "\\N", "NA", "N/A", "n/a", "#N/A", "<NA>", "None"];
 /// Values, and the share of them, that must fit a type before it is mentioned for a column in which some do not.
 const NEARLY_VALUES_MIN: u64 = 4;
-const NEARLY_SHARE: f64 = 0.75;
+const NEARLY_SHARE: f64 = 0.6;
 
 /// The cells of one column, counted.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,20 @@ pub struct Column {
     numbers: Numbers,
     moments: Moments,
     truths: Truths,
+    odd: Odd,
+    /// The same column without blanks around its unquoted cells, once there was one with blanks.
+    trimmed: Option<Box<Column>>,
+}
+
+/// Where the first cells stand that do not fit.
+#[derive(Clone, Debug, Default)]
+struct Odd {
+    number: Option<String>,
+    moment: Option<String>,
+    truth: Option<String>,
+    blank: Option<String>,
+    /// How many have blanks around them.
+    blanks: u64,
 }
 
 /// How a column is to be declared.
@@ -58,7 +72,22 @@ struct Truths {
 }
 
 impl Column {
-    pub fn see(&mut self, cell: &Cell<'_>) {
+    /// `place` says where the cell stands, for people.
+    pub fn see(&mut self, cell: &Cell<'_>, place: &dyn Fn() -> String) {
+        let inner = cell.text.trim_matches([' ', '\t']);
+        let has_blanks = !cell.is_quoted && inner.len() < cell.text.len();
+        if has_blanks && self.trimmed.is_none() {
+            // so far there was nothing to trim
+            self.trimmed = Some(Box::new(self.clone()));
+        }
+        if let Some(trimmed) = &mut self.trimmed {
+            let text = if cell.is_quoted { &*cell.text } else { inner };
+            trimmed.see(&Cell { text: text.into(), is_quoted: cell.is_quoted }, place);
+        }
+        if has_blanks {
+            self.odd.blanks += 1;
+            self.odd.blank.get_or_insert_with(place);
+        }
         self.cells += 1;
         let text = &*cell.text;
         self.length_max = self.length_max.max(text.len());
@@ -76,6 +105,16 @@ impl Column {
         self.numbers.see(text);
         self.moments.see(text);
         self.truths.see(text);
+        // with the first that is counted nowhere, the counts fall behind for good
+        if self.numbers.count() < self.values {
+            self.odd.number.get_or_insert_with(place);
+        }
+        if self.moments.count() < self.values {
+            self.odd.moment.get_or_insert_with(place);
+        }
+        if self.truths.words < self.values {
+            self.odd.truth.get_or_insert_with(place);
+        }
     }
 
     pub fn has_decimal_commas(&self) -> bool {
@@ -102,7 +141,7 @@ impl Column {
             return None;
         }
         let mut with = self.clone();
-        with.see(&Cell { text: text.into(), is_quoted: false });
+        with.see(&Cell { text: text.into(), is_quoted: false }, &String::new);
         let fits = |c: &Column| c.numbers.count() == c.values || c.typed(around).is_some();
         (with.values > self.values).then(|| fits(&with))
     }
@@ -166,23 +205,64 @@ impl Column {
     /// No type has all values. One that nearly all have is mentioned.
     fn text(&self, around: Around) -> Verdict {
         let nearly = |count: u64| self.values >= NEARLY_VALUES_MIN && count as f64 >= NEARLY_SHARE * self.values as f64;
-        let better = if nearly(self.numbers.count()) {
-            self.numbers.verdict(around).map(|v| (self.numbers.count(), v))
-        } else if nearly(self.moments.count()) {
-            self.moments.verdict(self.moments.count()).map(|v| (self.moments.count(), v))
-        } else {
-            None
-        };
-        match better {
-            Some((count, better)) if better.column_type != ColumnType::String => {
-                let other = self.values - count;
-                let why = format!("{other} of {} values are no {}", self.values, better.column_type);
-                let instead = format!("{} (rows with the others go to quarantine then)", better.declared());
-                Verdict::text().open(Open::new(why).instead([instead]))
-            }
-            _ => Verdict::text(),
+        if let Some(trimmed) = &self.trimmed {
+            return Verdict::text().open(self.blanks(trimmed, around));
         }
+        let (numbers, moments) = (self.numbers.count(), self.moments.count());
+        let (better, count, first) = if nearly(numbers) {
+            (self.numbers.verdict(around), numbers, &self.odd.number)
+        } else if nearly(moments) {
+            (self.moments.verdict(moments), moments, &self.odd.moment)
+        } else if nearly(self.truths.words) {
+            (Some(Verdict::of(ColumnType::Bool)), self.truths.words, &self.odd.truth)
+        } else {
+            return Verdict::text();
+        };
+        let Some(better) = better else { return Verdict::text() };
+        let (kind, instead) = match better.column_type {
+            // in which way they are written is open too
+            ColumnType::String => {
+                let kind = if nearly(numbers) { "number" } else { "date or time" };
+                (kind.to_owned(), better.open.into_iter().flat_map(|open| open.instead).collect())
+            }
+            other => {
+                let instead = format!("{} (rows with the others go to quarantine then)", better.declared());
+                (other.to_string(), vec![instead])
+            }
+        };
+        if instead.is_empty() {
+            return Verdict::text();
+        }
+        let why = match self.values - count {
+            1 => format!("1 of {} values is no {kind}", self.values),
+            other => format!("{other} of {} values are no {kind}", self.values),
+        };
+        Verdict::text().open(Open::new(why + &at(first)).instead::<String>(instead))
     }
+
+    /// Blanks around values, which are kept unless they are trimmed, and what the column is without them.
+    fn blanks(&self, trimmed: &Column, around: Around) -> Open {
+        let without = trimmed.verdict(around);
+        let why = match self.odd.blanks {
+            1 => format!("1 of {} fields has blanks around it", self.cells),
+            n => format!("{n} of {} fields have blanks around them", self.cells),
+        };
+        let trimmed = |declared: &str| format!("{declared}, trim: both");
+        // what is open about the column without blanks stays open
+        let nearly = without.open.iter().flat_map(|open| &open.instead).filter(|other| other.starts_with("type: "));
+        let nearly: Vec<String> = nearly
+            .map(|other| match other.split_once(" (") {
+                Some((declared, note)) => format!("{} ({note}", trimmed(declared)),
+                None => trimmed(other),
+            })
+            .collect();
+        Open::new(why + &at(&self.odd.blank)).instead([trimmed(&without.declared())].into_iter().chain(nearly))
+    }
+}
+
+/// `, the first in line 7 of a.csv`
+fn at(place: &Option<String>) -> String {
+    place.as_ref().filter(|place| !place.is_empty()).map(|place| format!(", the first in {place}")).unwrap_or_default()
 }
 
 impl Truths {
@@ -269,7 +349,9 @@ mod tests {
         for cell in cells {
             // as in a file: quotes around a cell
             let inner = cell.strip_prefix('"').and_then(|c| c.strip_suffix('"'));
-            column.see(&Cell { text: inner.unwrap_or(cell).into(), is_quoted: inner.is_some() });
+            let place = || format!("line {} of a.csv", column.cells + 2);
+            let place = place();
+            column.see(&Cell { text: inner.unwrap_or(cell).into(), is_quoted: inner.is_some() }, &|| place.clone());
         }
         column
     }
@@ -325,11 +407,29 @@ mod tests {
     fn a_type_that_nearly_all_values_have_is_mentioned() {
         let mut cells = vec!["1"; 20];
         cells.push("1O");
-        check(&cells, "type: string required", &["1 of 21 values are no int32"]);
+        check(&cells, "type: string required", &["1 of 21 values is no int32, the first in line 22 of a.csv"]);
         let mut cells = vec!["2026-03-01"; 20];
         cells.push("2026-02-30");
-        check(&cells, "type: string required", &["1 of 21 values are no date"]);
+        check(&cells, "type: string required", &["1 of 21 values is no date, the first in line 22 of a.csv"]);
         check(&["1", "2", "x"], "type: string required", &[]);
+        let price = ["61.60", "59.9O", "5.00", "n", "7.25"];
+        check(&price, "type: string required", &["2 of 5 values are no decimal(12,2), the first in line 3 of a.csv"]);
+        let price = ["12,50", "59,9O", "1.208,00", "8,00", "9,10"];
+        check(&price, "type: string required", &["1 of 5 values is no number, the first in line 3 of a.csv"]);
+        assert!(column(&price).verdict(AROUND).open[0].instead[0].contains("thousands: \".\""));
+        check(&["true", "false", "wahr", "true"], "type: string required", &["1 of 4 values is no bool"]);
+    }
+
+    #[test]
+    fn blanks_around_values_are_told_with_what_the_column_is_without_them() {
+        let instead = |cells: &[&str]| column(cells).verdict(AROUND).open.remove(0).instead;
+        check(&["1", " 2", "3"], "type: string required", &["1 of 3 fields has blanks around it, the first in line 3"]);
+        assert_eq!(instead(&["1", " 2", "3"]), ["type: int32, trim: both"]);
+        assert_eq!(instead(&["a", "b ", "c\t"]), ["type: string, trim: both"]);
+        let both = instead(&["1.5", " 2.5", "3.5", "4.5O", "5.5"]);
+        assert_eq!(both[0], "type: string, trim: both");
+        assert!(both[1].starts_with("type: \"decimal(12,2)\", trim: both (rows"), "{both:?}");
+        check(&["a", "\" b\""], "type: string required", &[]);
     }
 
     #[test]

@@ -4,7 +4,6 @@ use super::*;
 use crate::config::{self, CsvDropsConfig, Header};
 use crate::validate;
 use proptest::prelude::*;
-use unbatch_api::ColumnType;
 use unbatch_api::testkit::rows::{NULL_TEXT, row_texts};
 
 fn drafted(files: &[(&str, &str)]) -> Result<Draft> {
@@ -82,6 +81,19 @@ fn a_file_that_is_cut_off_is_told() {
     assert_eq!(draft.judged_by, "3 rows of 2 files");
     assert_eq!(draft.remarks.len(), 1, "{:?}", draft.remarks);
     assert!(draft.remarks[0].starts_with("a_1.csv ends inside a quoted field"), "{:?}", draft.remarks);
+}
+
+#[test]
+fn a_header_in_the_middle_of_a_file_is_told_and_makes_no_column_text() {
+    let draft = drafted(&[("a_1.csv", "id,n\nA,1\nB,2\nid,n\nC,3\n")]).unwrap();
+    assert_eq!(draft.columns[1].column_type, "int32");
+    assert_eq!((draft.judged_by.as_str(), &draft.key), ("3 rows of 1 file", &vec!["id".to_owned()]));
+    assert_eq!(draft.remarks.len(), 1, "{:?}", draft.remarks);
+    let remark = &draft.remarks[0];
+    assert!(remark.starts_with("line 4 of a_1.csv is the header again") && remark.contains("quarantine"), "{remark}");
+    // without a header such rows are rows like others
+    let draft = drafted(&[("a_1.csv", "A,1\nB,2\nA,1\nC,3\n")]).unwrap();
+    assert_eq!((draft.judged_by.as_str(), draft.remarks.len()), ("4 rows of 1 file", 0));
 }
 
 /// Traits of files of the world outside, in a few lines each.
@@ -291,6 +303,8 @@ proptest! {
         let text = lines.join("\n") + "\n";
         match drafted(&[("sample.csv", &text)]) {
             Ok(draft) => {
+                // a row that is taken for the header again is refused, as its remark says
+                prop_assume!(!draft.remarks.iter().any(|remark| remark.contains("is the header again")));
                 let config = config_of(&draft);
                 prop_assert!(validate::problems(&config).is_empty(), "{}", settings_of(&draft));
                 prop_assert_eq!(wrong_cells(config, &text), Vec::<String>::new(), "{}\n{}", text, settings_of(&draft));

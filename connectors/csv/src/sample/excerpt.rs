@@ -1,6 +1,6 @@
 //! What is looked at of a file: its beginning and its end, and whether that is text.
 
-use crate::folder::file_error;
+use crate::folder::{file_error, matcher};
 use crate::reader::{BOM, foreign};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -159,12 +159,27 @@ fn name_of(path: &Path) -> Result<String> {
     }
 }
 
+/// A pattern reaches us when it stands in quotes, or when the shell found no file for it.
+fn not_there(path: &Path) -> &'static str {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if !name.contains(['*', '?', '[', '{']) {
+        return "check its spelling and the current folder";
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let takes = |found: &str| matcher(name).is_ok_and(|glob| glob.is_match(found));
+    let mut names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    match names.any(|found| found.to_str().is_some_and(takes)) {
+        true => "write it without quotes so that the shell expands it",
+        false => "it is a pattern that no file fits: check its spelling and the current folder",
+    }
+}
+
 fn unreadable(path: &Path, cause: std::io::Error) -> Error {
     match cause.kind() {
         ErrorKind::NotFound => Error::misconfigured("sampling a file failed: it is not there")
             .code("U0230")
             .with("path", path.display())
-            .help("check its spelling and the current folder"),
+            .help(not_there(path)),
         ErrorKind::PermissionDenied => Error::misconfigured("sampling a file failed: this user may not read it")
             .code("U0230")
             .with("path", path.display())
@@ -228,6 +243,11 @@ mod tests {
             error.message().to_owned()
         };
         assert!(code(&folder.path().join("no.csv")).contains("not there"));
+        let helped = |name: &str| Excerpt::read(&folder.path().join(name)).unwrap_err().remedy().unwrap().to_owned();
+        std::fs::write(folder.path().join("a_1.csv"), "a,b\n").unwrap();
+        assert_eq!(helped("a_*.csv"), "write it without quotes so that the shell expands it");
+        assert!(helped("b_*.csv").contains("a pattern that no file fits"));
+        assert!(helped("b_1.csv").starts_with("check its spelling"));
         assert!(code(folder.path()).contains("a folder") || code(folder.path()).contains("dot"));
         assert!(code(&folder.path().join(".hidden.csv")).contains("dot"));
     }

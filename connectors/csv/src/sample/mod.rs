@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use table::Table;
 use unbatch_api::draft::absolute;
 use unbatch_api::figures::{bytes, grouped};
-use unbatch_api::{Draft, DraftRequest, Drafter, Error, Result, async_trait};
+use unbatch_api::{ColumnType, Draft, DraftRequest, Drafter, Error, Result, async_trait};
 
 /// Most files that are looked at.
 const FILES_MAX: usize = 20;
@@ -91,10 +91,22 @@ fn draft(request: &DraftRequest) -> Result<Draft> {
         ));
     }
     if table.misshapen > 0 {
-        let n = grouped(table.misshapen);
-        remarks.push(format!(
-            "{n} records of the sample have another number of fields or broken quotes: they will go to quarantine"
-        ));
+        remarks.push(match table.misshapen {
+            1 => {
+                "1 row of the sample has another number of fields or broken quotes: it will go to quarantine".to_owned()
+            }
+            n => format!(
+                "{} rows of the sample have another number of fields or broken quotes: they will go to quarantine",
+                grouped(n)
+            ),
+        });
+    }
+    if let Some((first, rest)) = table.again.split_first() {
+        let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+        let is_typed = table.verdicts.iter().any(|verdict| verdict.column_type != ColumnType::String);
+        let end =
+            if is_typed { "it will go to quarantine" } else { "with nothing but texts it comes through as a row" };
+        remarks.push(format!("{first}{more} is the header again, and did not count for the types: {end}"));
     }
     for name in &table.cut {
         remarks.push(format!(

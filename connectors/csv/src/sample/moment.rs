@@ -81,7 +81,8 @@ impl Moments {
             (_, formats) => {
                 let zone = (self.with_offset < count).then(|| {
                     Open::new("times carry no offset, so they count as UTC").chosen("zone: UTC").instead([
-                        "the offset of the place where they were written, such as zone: \"+01:00\"",
+                        "the place where they were written, with its summer time, such as zone: Europe/Berlin",
+                        "its offset, if its clocks are never changed, such as zone: \"+01:00\"",
                         "type: string",
                     ])
                 });

@@ -24,6 +24,11 @@ const DOUBLE_DIGITS_MAX: usize = 17;
 /// Numbers of 17 digits that a double must have given back before the column is taken for doubles: of any 17 digits it gives back
 /// a quarter.
 const DOUBLES_MIN: u64 = 8;
+/// How numbers with marks between thousands are declared. With fewer marks it is open which of the two is meant.
+const GROUPED: [&str; 2] = [
+    "type: \"decimal(18,2)\", thousands: \".\", decimal_mark: \",\" (as in 1.234,50; with the digits it needs)",
+    "type: \"decimal(18,2)\", thousands: \",\" (as in 1,234.50; with the digits it needs)",
+];
 
 /// What the numbers seen so far have in common.
 #[derive(Clone, Debug, Default)]
@@ -160,9 +165,8 @@ impl Numbers {
             return Some(Verdict::text().remark("some begin with zeros, which a number would lose"));
         }
         if self.thousands > 0 || (self.point > 0 && self.comma > 0) {
-            let open = Open::new("there are marks between thousands, which cannot be read as numbers yet");
-            let instead = "a decimal, once the files are written without these marks";
-            return Some(Verdict::text().open(open.instead([instead])));
+            let open = Open::new("there are marks between thousands");
+            return Some(Verdict::text().open(open.instead(GROUPED)));
         }
         if self.comma > 0 {
             return Some(self.with_comma());
@@ -177,7 +181,7 @@ impl Numbers {
         let is_open = self.open_point > 0 && self.open_point == self.point;
         if is_open && self.exponent == 0 && (around.delimiter != b',' || around.has_decimal_commas) {
             let why = "the point may stand before a fraction or between thousands";
-            let instead = [format!("type: {}", quoted_type(self.decimal()))];
+            let instead = [format!("type: {}", quoted_type(self.decimal())), GROUPED[0].to_owned()];
             return Some(Verdict::text().open(Open::new(why).instead(instead)));
         }
         Some(self.fraction_verdict(&[]))
@@ -186,9 +190,8 @@ impl Numbers {
     fn with_comma(&self) -> Verdict {
         let as_decimal = format!("type: {}, decimal_mark: \",\"", quoted_type(self.decimal()));
         if self.open_comma == self.comma {
-            let why =
-                "the comma may stand before a fraction or between thousands (which cannot be read as numbers yet)";
-            return Verdict::text().open(Open::new(why).instead([as_decimal]));
+            let why = "the comma may stand before a fraction or between thousands";
+            return Verdict::text().open(Open::new(why).instead([as_decimal, GROUPED[1].to_owned()]));
         }
         if self.exponent > 0 {
             return Verdict::text();
@@ -403,6 +406,19 @@ mod tests {
         // one longer number, and no double was written
         cells.push("0.123456789012345678");
         check(&cells, AROUND, "decimal(32,22)");
+    }
+
+    #[test]
+    fn marks_between_thousands_are_a_choice_that_names_how_they_are_declared() {
+        let instead = |cells: &[&str], around| {
+            let mut numbers = Numbers::default();
+            cells.iter().for_each(|c| numbers.see(c));
+            numbers.verdict(around).unwrap().open.remove(0).instead.join(", or ")
+        };
+        let german = "thousands: \".\", decimal_mark: \",\"";
+        assert!(instead(&["1.234,50", "12,00"], GERMAN).contains(german));
+        assert!(instead(&["1.234", "2.500"], GERMAN).contains(german));
+        assert!(instead(&["1,234", "2,500"], AROUND).contains("thousands: \",\""));
     }
 
     #[test]

@@ -12,6 +12,9 @@ const TRIED_MAX: usize = 2_000;
 /// Share of records with one and the same width from which on a delimiter is taken, and is taken for another possible one.
 const TAKEN: f64 = 0.75;
 const ALSO_FITS: f64 = 0.95;
+/// Up to so many records a sample is small, and more than this share of them decides.
+const SMALL_RECORDS: usize = 50;
+const TAKEN_OF_SMALL: f64 = 0.5;
 /// Percent of the records with one width from which on the file is taken for an uneven table, not for something else.
 const UNEVEN_PERCENT: u32 = 30;
 /// Longest line of a file of one column.
@@ -74,7 +77,7 @@ impl Shape {
         let mut trials: Vec<Trial> = DELIMITERS.iter().map(|d| Trial::of(excerpt, *d, quote)).collect();
         let nearest = trials.iter().filter(|t| t.width > 1).max_by(|a, b| a.share.total_cmp(&b.share));
         let nearest = nearest.map(|t| (t.marks.delimiter, t.width, (t.share * 100.0) as u32));
-        trials.retain(|t| t.width > 1 && t.share >= TAKEN);
+        trials.retain(Trial::is_taken);
         // stable: of those that fit alike the first stays first
         trials.sort_by(|a, b| (b.share, b.width).partial_cmp(&(a.share, a.width)).unwrap_or(std::cmp::Ordering::Equal));
         let Some(best) = trials.first() else { return alone(excerpt, quote, nearest) };
@@ -82,7 +85,10 @@ impl Shape {
             return Err(no_table(excerpt, "its first line has another number of fields than the others")
                 .with("fields", best.first_width)
                 .with("others have", best.width)
-                .help("take lines in front of the header away, and give each column a name: lines cannot be skipped"));
+                .help(
+                    "give each column a name; where lines stand in front of the header, take them away from a copy and draft from \
+                     that, then add `skip: N` to `dialect`, with the number of those lines",
+                ));
         }
         let rival = trials.iter().skip(1).find(|t| t.share >= ALSO_FITS && t.first_width == t.width);
         Ok(Self { delimiter: best.marks.delimiter, quote, width: best.width, rival: rival.map(|t| t.marks.delimiter) })
@@ -113,6 +119,10 @@ impl Records {
     pub fn row(&self, row: usize) -> impl Iterator<Item = Cell<'_>> {
         let fields = self.block.fields.chunks_exact(self.width).nth(row).unwrap_or_default();
         fields.iter().map(|field| self.cell(*field))
+    }
+    /// The physical line on which a record begins, from 1 at the first byte that was read.
+    pub fn line(&self, row: usize) -> u64 {
+        self.block.records.get(row).map_or(0, |record| record.line)
     }
     /// Bytes of the cell as they stand in the file.
     pub fn raw(&self, row: usize, column: usize) -> &[u8] {
@@ -150,6 +160,16 @@ impl Trial {
             quoted: block.fields.iter().filter(|f| f.is_quoted()).count(),
             broken_quotes: block.misshapen.len(),
         }
+    }
+}
+
+impl Trial {
+    /// Enough records have one width. In a small sample a few broken ones weigh much, so most are enough, where their width is
+    /// none that sentences have too.
+    fn is_taken(&self) -> bool {
+        let is_small = self.records <= SMALL_RECORDS && self.first_width == self.width;
+        let is_sure = self.width > 2 || self.marks.delimiter != b',';
+        self.width > 1 && (self.share >= TAKEN || (is_small && is_sure && self.share > TAKEN_OF_SMALL))
     }
 }
 
@@ -208,8 +228,9 @@ fn alone(excerpt: &Excerpt, quote: u8, nearest: Option<(u8, usize, u32)>) -> Res
             .with("delimiter", char::from(delimiter).escape_default())
             .with("most have", format!("{width}, which is {percent} % of them"))
             .help(
-                "the source refuses rows with too few or too many fields: have each line written with all its delimiters, and \
-                 fields that hold one in quotes",
+                "have each line written with all its delimiters, and fields that hold one in quotes; where rows only lack fields \
+                 at their end, `dialect: {ragged: pad}` takes them, in a pipeline file that is written by hand or drafted from better \
+                 rows",
             ));
     }
     Err(no_table(excerpt, "no delimiter divides its lines into the same number of fields")
@@ -281,6 +302,8 @@ mod tests {
         check("\"a\";\"b\"\n\"1,5\";\"2,5\"\n\"x\";\"y\"\n", ';', '"', 2, None);
         check("a\tb\n1\tx, y\n2\tz, w\n", '\t', '"', 2, None);
         check("a|b|c\r\n1|2|3\r\n", '|', '"', 3, None);
+        // most of a small sample decide
+        check("a;b;c\n1;2;3\n4;5;6\n7;8;9\n1;2\n1;2;3;4\n1;2;3\n", ';', '"', 3, None);
         // lines within quotes, and some rows that are broken
         let rows = "1,\"two\nlines\",3\n".repeat(8);
         check(&format!("a,b,c\n{rows}1,2\n1,2,3,4\n"), ',', '"', 3, None);

@@ -13,6 +13,10 @@ const PAIRED_MAX: usize = 6;
 /// Longest text that is taken for a key.
 const KEY_LENGTH_MAX: usize = 64;
 
+/// Records like the first one are headers as long as there are no more of them, and so many others for each.
+const AGAIN_MAX: usize = 20;
+const AGAIN_SHARE: usize = 2;
+
 /// What was found in all files together.
 pub struct Table {
     pub shape: Shape,
@@ -28,6 +32,8 @@ pub struct Table {
     pub misshapen: u64,
     /// Names of files that end inside a quoted field.
     pub cut: Vec<String>,
+    /// Where the header stands again among the rows: `line 7 of a.csv`.
+    pub again: Vec<String>,
 }
 
 /// One file of the sample.
@@ -37,6 +43,8 @@ struct Part<'a> {
     tail: Option<Records>,
     /// Which column of the table each of its fields is.
     order: Vec<usize>,
+    /// Lines of the head, by their record, that are the first one again: files that were put together have them.
+    again: Vec<usize>,
 }
 
 impl Table {
@@ -47,7 +55,8 @@ impl Table {
         for excerpt in excerpts {
             let (head, tail) = shape.records(excerpt);
             let order = (0..shape.width).collect();
-            parts.push(Part { excerpt, head, tail, order });
+            let again = again(&head);
+            parts.push(Part { excerpt, head, tail, order, again });
         }
         let titles = parts.first().map(Part::titles).unwrap_or_default();
         let names = numbered(&titles);
@@ -93,14 +102,18 @@ impl Table {
         let (key, key_reason) = key_of(&parts, &names, &columns, &verdicts, &is_unnamed, skip);
         let misshapen = parts.iter().map(|p| p.head.misshapen as u64).sum();
         let cut = parts.iter().filter(|p| p.head.is_cut).map(|p| p.excerpt.name.clone()).collect();
+        let again = if has_header { parts.iter().flat_map(Part::headers_again).collect() } else { Vec::new() };
         let header_choice = why_open.map(|why| header_choice(has_header, why));
-        Ok(Self { shape, has_header, header_choice, names, verdicts, key, key_reason, rows, misshapen, cut })
+        Ok(Self { shape, has_header, header_choice, names, verdicts, key, key_reason, rows, misshapen, cut, again })
     }
 }
 
 impl Part<'_> {
     fn rows(&self, skip: usize) -> usize {
-        self.head.len().saturating_sub(skip) + self.tail.as_ref().map_or(0, Records::len)
+        self.all(skip).count()
+    }
+    fn headers_again(&self) -> impl Iterator<Item = String> {
+        self.again.iter().map(|row| format!("line {} of {}", self.head.line(*row), self.excerpt.name))
     }
     fn first(&self) -> Option<Vec<Cell<'_>>> {
         (self.head.len() > 0).then(|| self.head.row(0).collect())
@@ -109,15 +122,29 @@ impl Part<'_> {
     fn titles(&self) -> Vec<String> {
         self.first().unwrap_or_default().into_iter().map(|cell| cell.text.into_owned()).collect()
     }
-    /// All records that are rows, in the file's order.
+    /// All records that are rows, in the file's order. Where the first is a header, it is no row when it comes again.
     fn all(&self, skip: usize) -> impl Iterator<Item = (&Records, usize)> {
-        let head = (skip..self.head.len()).map(|row| (&self.head, row));
+        let is_row = move |row: &usize| skip == 0 || !self.again.contains(row);
+        let head = (skip..self.head.len()).filter(is_row).map(|row| (&self.head, row));
         head.chain(self.tail.iter().flat_map(|tail| (0..tail.len()).map(move |row| (tail, row))))
     }
     /// The field that is this column.
     fn field_of(&self, column: usize) -> usize {
         self.order.iter().position(|c| *c == column).unwrap_or(column)
     }
+}
+
+/// Records that are the first one again, few as they are among the others: all fields filled, and none like another.
+fn again(head: &Records) -> Vec<usize> {
+    let first: Vec<Cell<'_>> = if head.len() > 0 { head.row(0).collect() } else { Vec::new() };
+    let texts: HashSet<&str> = first.iter().map(|cell| &*cell.text).collect();
+    if first.len() < 2 || texts.len() < first.len() || texts.iter().any(|text| Column::is_null_word(text)) {
+        return Vec::new();
+    }
+    let is_first = |row: &usize| (0..first.len()).all(|field| head.raw(*row, field) == head.raw(0, field));
+    let again: Vec<usize> = (1..head.len()).filter(is_first).take(AGAIN_MAX + 1).collect();
+    let others = head.len() - 1 - again.len();
+    if again.len() <= AGAIN_MAX && again.len() * AGAIN_SHARE <= others { again } else { Vec::new() }
 }
 
 /// The shape of the largest file, which all others must have too.
@@ -187,9 +214,15 @@ fn columns_of(parts: &[Part], names: &[String], has_header: bool) -> Vec<Column>
     let mut columns = vec![Column::default(); names.len()];
     for part in parts {
         for (records, row) in part.all(usize::from(has_header)) {
+            let is_of_tail = !std::ptr::eq(records, &part.head);
+            let place = || match is_of_tail {
+                // lines are counted from the beginning only as far as it was read
+                true => format!("the last part of {}", part.excerpt.name),
+                false => format!("line {} of {}", records.line(row), part.excerpt.name),
+            };
             for (field, cell) in records.row(row).enumerate() {
                 if let Some(column) = part.order.get(field).and_then(|c| columns.get_mut(*c)) {
-                    column.see(&cell);
+                    column.see(&cell, &place);
                 }
             }
         }
@@ -248,7 +281,10 @@ fn title_above(parts: &[Part]) -> Error {
     let error = parts.first().map(|p| no_table(p.excerpt, why));
     error
         .unwrap_or_else(|| Error::misconfigured(format!("sampling failed: {why}")).code("U0232"))
-        .help("take the lines in front of the header away where the file is written: lines cannot be skipped")
+        .help(
+            "take the lines in front of the header away from a copy and draft from that; then add `skip: N` to `dialect`, with the \
+             number of those lines",
+        )
 }
 
 fn header_choice(has_header: bool, why: &str) -> Choice {
@@ -339,13 +375,19 @@ fn named(verdict: Verdict, name: &str) -> Verdict {
         "sku", "ean", "gtin", "upc", "isbn", "art", "artikel", "article", "artnr", "artno", "zip", "plz", "postcode",
         "postal", "code", "phone", "tel", "telefon", "fax", "iban", "bic", "konto", "account", "barcode",
     ];
+    // `Artikelnummer` and `accountno` are as much of a number as `Artikel` and `account`
+    const NUMBERS: [&str; 6] = ["nummer", "number", "code", "num", "nr", "no"];
     let is_whole = matches!(verdict.column_type, ColumnType::Int32 | ColumnType::Int64);
     let lower = name.to_lowercase();
-    if !is_whole || !lower.split(|c: char| !c.is_alphanumeric()).any(|word| WORDS.contains(&word)) {
+    let is_one = |word: &str| {
+        let stem = NUMBERS.iter().find_map(|number| word.strip_suffix(number)).unwrap_or(word);
+        WORDS.contains(&word) || WORDS.contains(&stem)
+    };
+    if !is_whole || !lower.split(|c: char| !c.is_alphanumeric()).any(is_one) {
         return verdict;
     }
     let why = "by its name it may have zeros in front some day, which a number would lose";
-    let instead = [format!("type: {}", verdict.declared())];
+    let instead = [verdict.declared()];
     Verdict { required: verdict.required, ..Verdict::text() }.open(Open::new(why).instead(instead))
 }
 

@@ -111,3 +111,14 @@ fn a_decimal_comma_in_one_column_makes_points_in_another_doubtful() {
     assert_eq!(found.verdicts[0].open.len(), 1);
     assert_eq!(found.verdicts[1].declared(), "type: \"decimal(12,2)\", decimal_mark: \",\"");
 }
+
+#[test]
+fn numbers_that_name_a_thing_are_text_by_one_rule_and_told_as_they_would_be_written() {
+    for name in ["Artikel", "Artikelnummer", "artikel_nr", "ArtikelNr", "PLZ", "phone number", "accountno"] {
+        let found = table(&[&format!("{name};menge\n1001;5\n1002;7\n")]);
+        assert_eq!(found.verdicts[0].column_type, ColumnType::String, "{name}");
+        assert_eq!(found.verdicts[0].open[0].instead, ["type: int32"], "{name}");
+        assert_eq!(found.verdicts[1].column_type, ColumnType::Int32, "{name}");
+    }
+    assert_eq!(table(&["Party;n\n1;2\n3;4\n"]).verdicts[0].column_type, ColumnType::Int32);
+}

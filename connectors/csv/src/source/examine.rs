@@ -175,13 +175,7 @@ impl Feed {
             return Ok(Verdict::GrownUnread(digest));
         }
         let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
-        Ok(Verdict::Read(Start::Behind {
-            place,
-            read: end,
-            rejected: entry.rejected,
-            refused_before: 0,
-            again: None,
-        }))
+        Ok(Verdict::Read(Start::Behind { place, read: end, rejected: entry.rejected, refused_before: 0, again: None }))
     }
 
     fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat, words: Vec<Word>) -> Result<(), Halt> {

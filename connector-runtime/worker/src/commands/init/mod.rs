@@ -106,8 +106,8 @@ fn told(
         Some(file) => format!("wrote {}", file.display()),
         None => format!("drafted pipeline {name}"),
     };
-    let mut text =
-        format!("{good} {what}, judged by {}\n\n{}", draft.judged_by, column_table(&draft.columns, terminal));
+    let head = terminal.fit(output, &format!("{good} {what}, judged by {}\n", draft.judged_by));
+    let mut text = String::new();
     for remark in &draft.remarks {
         let _ = writeln!(text, "\nnote: {remark}");
     }
@@ -121,9 +121,13 @@ fn told(
             let _ = writeln!(text, "      instead: {}", choice.instead.join(", or "));
         }
     }
-    let shown = file.map_or_else(|| format!("{name}.yaml"), |file| file.display().to_string());
-    let _ = writeln!(text, "\nnext: unbatch preview {shown}, then unbatch run --dev --once {shown}");
-    text
+    let (save, shown) = match file {
+        Some(file) => (String::new(), file.display().to_string()),
+        None => (format!("save it as {name}.yaml, then "), format!("{name}.yaml")),
+    };
+    let _ = writeln!(text, "\nnext: {save}`unbatch preview {shown}`, then `unbatch run --dev --once {shown}`");
+    // a table breaks its own lines
+    format!("{head}\n{}{}", column_table(&draft.columns, terminal), terminal.fit(output, &text))
 }
 
 fn column_table(columns: &[DraftColumn], terminal: &Terminal) -> String {
