@@ -58,6 +58,8 @@ server=$cache/versitygw-$version/versitygw
 
 install_server() {
   [[ ! -x $server ]] || return 0
+  # where Go's own installer puts it, which not every shell's path has
+  PATH=$PATH:/usr/local/go/bin
   command -v go >/dev/null || die "Go 1.25 or newer (go) is needed once to build the S3 server"
   mkdir -p "$cache"
   local fresh
