@@ -3,11 +3,12 @@
 use crate::checkpoint::Advance;
 use crate::error::{Error, Result};
 use crate::names::StreamName;
-use crate::origin::Origin;
+use crate::origin::{Origin, OriginColumns};
 use crate::quarantine::{QuarantineEntry, RejectedRow};
 use crate::schema::StreamSchema;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::Schema;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub struct Batch {
     pub source_time: Option<ArrayRef>,
     pub rejected: Vec<RejectedRow>,
     /// Entries of the quarantine whose rows these are: the sink marks them as replayed in the same epoch, before it adds
-    /// `rejected`. Empty but for a replay, and for a source that is done at last with an input that it had set aside as a whole.
+    /// `rejected`. Empty but for a replay, for entries that a person settles, and for a source that is done at last with an input that
+    /// it had set aside as a whole.
     pub replayed: Vec<QuarantineEntry>,
     /// How far the source is once these rows are in the sink; `None`: not a safe place to stop.
     pub advance: Option<Advance>,
@@ -117,6 +119,29 @@ impl Marks {
 }
 
 impl Batch {
+    /// Marks of entries of the quarantine and nothing else. It has neither rows nor columns: what marks an entry as done with does
+    /// not depend on what today's rows look like.
+    pub fn of_marks(stream: StreamName, marks: Vec<QuarantineEntry>, revision: u64) -> Self {
+        let none = Arc::new(Schema::empty());
+        Batch {
+            schema: Arc::new(StreamSchema::new(none.clone(), vec![])),
+            rows: RecordBatch::new_empty(none),
+            marks: None,
+            before: None,
+            before_marks: None,
+            ops: Ops::Append,
+            origin: Origin {
+                rows: OriginColumns::Sequence { name: stream.as_str().into(), numbers: vec![] },
+                revision,
+            },
+            source_time: None,
+            rejected: vec![],
+            replayed: marks,
+            advance: None,
+            stream,
+        }
+    }
+
     /// Rows that arrived in this batch: good ones and rejected ones.
     pub fn rows_read(&self) -> u64 {
         (self.rows.num_rows() + self.rejected.len()) as u64
@@ -187,10 +212,9 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::OriginColumns;
     use crate::schema::ColumnType;
     use arrow::array::{AsArray, Int64Array};
-    use arrow::datatypes::{Int64Type, Schema};
+    use arrow::datatypes::Int64Type;
 
     fn batch(values: Vec<i64>) -> Batch {
         let fields = Arc::new(Schema::new(vec![ColumnType::Int64.field("n", false)]));

@@ -5,7 +5,7 @@ use crate::config::Resolver;
 use crate::names::{DeploymentName, SplitId};
 use serde::Serialize;
 use std::any::{Any, TypeId};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -159,16 +159,30 @@ impl Resources {
 /// Notices kept for status; older ones are dropped.
 pub const NOTICES_MAX: usize = 50;
 
+/// Parked inputs whose names are kept; beyond, they are only counted.
+const PARKED_NAMES_MAX: usize = 10_000;
+
 /// What a connector tells about itself, for status and metrics: numbers by name and a bounded list of notices. Never a cell
 /// value. Numbers that end in `_total` only rise; the others are gauges.
 #[derive(Clone, Default)]
-pub struct Reports(Arc<Mutex<ReportBook>>);
+pub struct Reports {
+    book: Arc<Mutex<ReportBook>>,
+    /// What was said [with the commit](Reports::with_commit) of rows that are not committed yet.
+    open: Arc<Mutex<ReportBook>>,
+}
+
+/// What was said with the rows of one epoch.
+#[derive(Default)]
+pub struct EpochReport(ReportBook);
 
 #[derive(Default)]
 struct ReportBook {
     numbers: BTreeMap<String, i64>,
     notices: VecDeque<Notice>,
-    parked: u64,
+    parked: BTreeSet<String>,
+    parked_unnamed: u64,
+    /// Inputs that are parked no more, said before any that is in `parked`.
+    unparked: BTreeSet<String>,
 }
 
 /// Something a person should know: a parked file, a duplicate that was skipped, a growing file.
@@ -189,22 +203,25 @@ impl Reports {
         *self.book().numbers.entry(name.to_owned()).or_default() += by;
     }
     pub fn notice(&self, code: &str, subject: &str, message: &str) {
-        let mut book = self.book();
-        if book.notices.len() == NOTICES_MAX {
-            book.notices.pop_front();
-        }
-        let notice = Notice { code: code.into(), subject: subject.into(), message: message.into() };
-        if book.notices.back() != Some(&notice) {
-            book.notices.push_back(notice);
-        }
+        self.book().notice(Notice { code: code.into(), subject: subject.into(), message: message.into() });
     }
     /// An input was set aside as a whole; a `run --once` then exits 1.
     pub fn parked(&self, subject: &str, message: &str) {
         self.notice("parked", subject, message);
-        self.book().parked += 1;
+        self.book().park(subject.to_owned());
     }
+    /// An input that was parked, by this run or one before, was read after all or given up.
+    pub fn unparked(&self, subject: &str) {
+        let mut book = self.book();
+        book.unpark(subject);
+        if Arc::ptr_eq(&self.book, &self.open) {
+            book.unparked.insert(subject.to_owned());
+        }
+    }
+    /// Inputs that were parked and not read since.
     pub fn parked_count(&self) -> u64 {
-        self.book().parked
+        let book = self.book();
+        book.parked.len() as u64 + book.parked_unnamed
     }
     pub fn numbers(&self) -> BTreeMap<String, i64> {
         self.book().numbers.clone()
@@ -212,7 +229,97 @@ impl Reports {
     pub fn notices(&self) -> Vec<Notice> {
         self.book().notices.iter().cloned().collect()
     }
+    /// For what a source says of rows that it hands on: it counts with the commit of their epoch. Rows that are read again,
+    /// since their epoch was never committed, are so counted once.
+    pub fn with_commit(&self) -> Reports {
+        Reports { book: self.open.clone(), open: self.open.clone() }
+    }
+    /// The engine's: what was said with the commit and belongs to the epoch that is sealed now, or to none any more.
+    pub fn take_open(&self) -> EpochReport {
+        EpochReport(std::mem::take(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+    /// The engine's: the epoch is committed.
+    pub fn commit(&self, epoch: EpochReport) {
+        let EpochReport(said) = epoch;
+        let mut book = self.book();
+        for (name, by) in said.numbers {
+            *book.numbers.entry(name).or_default() += by;
+        }
+        said.unparked.iter().for_each(|subject| book.unpark(subject));
+        said.notices.into_iter().for_each(|notice| book.notice(notice));
+        said.parked.into_iter().for_each(|subject| book.park(subject));
+        book.parked_unnamed += said.parked_unnamed;
+    }
     fn book(&self) -> MutexGuard<'_, ReportBook> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReportBook {
+    fn notice(&mut self, notice: Notice) {
+        if self.notices.back() == Some(&notice) {
+            return;
+        }
+        if self.notices.len() == NOTICES_MAX {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+    }
+    fn park(&mut self, subject: String) {
+        match self.parked.len() < PARKED_NAMES_MAX {
+            true => _ = self.parked.insert(subject),
+            false => self.parked_unnamed += u64::from(!self.parked.contains(&subject)),
+        }
+    }
+    fn unpark(&mut self, subject: &str) {
+        self.parked.remove(subject);
+        self.notices.retain(|notice| notice.code != "parked" || notice.subject != subject);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_with_the_commit_counts_with_it_and_never_when_there_is_none() {
+        let reports = Reports::default();
+        let read = || {
+            reports.with_commit().add("files_total", 1);
+            reports.with_commit().parked("a.csv", "x");
+        };
+        read();
+        assert_eq!((reports.numbers().len(), reports.notices().len(), reports.parked_count()), (0, 0, 0));
+        drop(reports.take_open());
+        read();
+        let sealed = reports.take_open();
+        // the next epoch is written meanwhile
+        reports.with_commit().add("files_total", 1);
+        reports.commit(sealed);
+        assert_eq!((reports.numbers()["files_total"], reports.notices().len(), reports.parked_count()), (1, 1, 1));
+        reports.commit(reports.take_open());
+        assert_eq!(reports.numbers()["files_total"], 2);
+    }
+
+    #[test]
+    fn an_input_that_was_read_after_all_is_parked_no_more() {
+        let reports = Reports::default();
+        reports.notice("parked", "old.csv", "was parked before this start");
+        for name in ["a.csv", "b.csv", "a.csv"] {
+            reports.parked(name, "x");
+        }
+        assert_eq!(reports.parked_count(), 2, "one input is counted once");
+        for name in ["old.csv", "a.csv"] {
+            reports.with_commit().unparked(name);
+        }
+        assert_eq!((reports.parked_count(), reports.notices().len()), (2, 4));
+        reports.commit(reports.take_open());
+        let told: Vec<String> = reports.notices().into_iter().map(|notice| notice.subject).collect();
+        assert_eq!((reports.parked_count(), told), (1, vec!["b.csv".to_owned()]));
+        // read, and another one under its name parked, in one epoch
+        reports.with_commit().unparked("b.csv");
+        reports.with_commit().parked("b.csv", "y");
+        reports.commit(reports.take_open());
+        assert_eq!((reports.parked_count(), reports.notices()[0].message.as_str()), (1, "y"));
     }
 }

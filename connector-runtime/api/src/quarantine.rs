@@ -81,6 +81,7 @@ impl RejectedRow {
             generation: 0,
             refused_at: None,
             replayed: None,
+            settled: None,
         }
     }
 }
@@ -108,6 +109,17 @@ pub struct QuarantineEntry {
     /// Revision of the configuration under which the row went through later, or the input that was set aside was done with;
     /// `None`: it still waits. A row that is refused again at the same place waits again.
     pub replayed: Option<u64>,
+    /// With `replayed`: a person was done with the entry, and no row of it was written.
+    pub settled: Option<Settlement>,
+}
+
+/// How an entry was done with by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settlement {
+    /// What the person said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 fn entry_id(split: &SplitId, origin: &RowOrigin, stage: Stage) -> String {
@@ -146,6 +158,8 @@ struct EntryV1 {
     refused_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replayed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settled: Option<Settlement>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -191,6 +205,7 @@ impl QuarantineEntry {
             generation: self.generation,
             refused_at: self.refused_at,
             replayed: self.replayed,
+            settled: self.settled.clone(),
         };
         serde_json::json!(entry)
     }
@@ -229,6 +244,7 @@ impl QuarantineEntry {
             generation: e.generation,
             refused_at: e.refused_at,
             replayed: e.replayed,
+            settled: e.settled,
         })
     }
 }
@@ -250,7 +266,7 @@ pub struct QuarantineFilter {
     pub code: Option<String>,
     /// Ids, or their beginnings.
     pub ids: Option<Vec<String>>,
-    /// Also entries whose rows went through later.
+    /// Also entries whose rows went through later, or that were settled.
     pub with_replayed: bool,
 }
 
@@ -346,7 +362,8 @@ mod tests {
     proptest! {
         #[test]
         fn entries_round_trip_whatever_the_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let entry = rejected(RawRow::of(bytes)).into_entry(&split("prices", 0), 3);
+            let settled = bytes.len().is_multiple_of(2).then(|| Settlement { reason: Some("delivered anew".into()) });
+            let entry = QuarantineEntry { settled, ..rejected(RawRow::of(bytes)).into_entry(&split("prices", 0), 3) };
             let text = entry.to_json().to_string();
             prop_assert_eq!(QuarantineEntry::from_json(text.as_bytes()).unwrap(), entry);
         }

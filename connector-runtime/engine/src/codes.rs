@@ -56,7 +56,7 @@ pub const CODES: &[CodeEntry] = &[
         "U0412",
         "a row that the sink refused cannot be replayed",
         "The pipeline has steps, and the row is kept as it was after them. To read it again it would have to go through the steps a second time.",
-        "Mend the row at the source and have it delivered again; the entry shows where it came from.",
+        "Mend the row at the source and have it delivered again; the entry shows where it came from. Then take it off the list with `unbatch quarantine settle`.",
     ),
     (
         "U0501",

@@ -127,6 +127,7 @@ pub async fn preview(spec: &PipelineSpec, scene: &Scene, glance: Glance) -> Resu
             Ok(ended) => preview.ended = ended?,
             Err(_) => preview.ended = Ended::Time,
         }
+        reports.commit(reports.take_open());
         preview.notices.extend(reports.notices());
         if preview.ended == Ended::Time {
             break;

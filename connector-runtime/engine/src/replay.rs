@@ -1,23 +1,25 @@
 //! Replay of quarantined rows: a split of its own, whose source is the quarantine. A row and the mark that it went through are
 //! one epoch, and whoever replays fences whoever did before, so that a row goes through once however often it is asked for.
 
+mod settle;
 mod source;
 
 use crate::adoption::moved;
 use crate::config::PipelineSpec;
 use crate::registry::BoundSource;
 use crate::run::{FenceGate, Scene, check_context, plan};
-use crate::status::StatusBoard;
+use crate::status::{SplitRecord, StatusBoard};
 use crate::steps::Steps;
 use crate::supervisor::{SplitEnd, supervise};
 use serde::Serialize;
+pub use settle::{Settled, settle};
 use source::{Found, PAGE, Quarantined, lock};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use unbatch_api::config::Resolver;
 use unbatch_api::figures::bytes;
-use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawRow, UnreadableEntry};
+use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawRow, Settlement, UnreadableEntry};
 use unbatch_api::{
     Batch, Bound, CheckContext, Error, Kind, QuarantineEntry, RejectedRow, Result, RowOrigin, SplitId, SplitIndex,
     Stage,
@@ -132,18 +134,9 @@ pub async fn replay(
     let left =
         if choice.keep_newer { overtaking.iter().map(|place| place.id.clone()).collect() } else { BTreeSet::new() };
     let found = Arc::new(Mutex::new(Found::default()));
-    let source = Quarantined { spec: spec.clone(), choice, left, today, found: found.clone() };
-    // the steps run where the entries are read, so that a row which they refuse stays the entry that it was
-    let spec = PipelineSpec { source: Arc::new(source), steps: Vec::new(), formerly: None, ..spec.clone() };
-    let scene = Scene { bound: Bound::Once, ..scene.clone() };
-    let id = SplitId { pipeline: spec.name.clone(), index: SplitIndex::Replay };
-    let mut ended = None;
-    let mut totals = crate::status::Totals::default();
-    for split in plan(spec, vec![id], 1, &scene, &StatusBoard::default()) {
-        let record = split.record.clone();
-        ended = Some(supervise(Arc::new(split), Arc::new(FenceGate::new(1)), stop.clone()).await);
-        totals = record.totals();
-    }
+    let purpose = Purpose::Replay { choice, left };
+    let (ended, record) = run(spec, scene, purpose, today, &found, stop).await;
+    let totals = record.map(|record| record.totals()).unwrap_or_default();
     let found = std::mem::take(&mut *lock(&found));
     let replayed = Replayed {
         rows: totals.written + totals.ignored,
@@ -160,6 +153,51 @@ pub async fn replay(
         Some(SplitEnd::Failed(error)) => (replayed, Some(error)),
         _ => (replayed, None),
     }
+}
+
+/// What is done with the entries that are read.
+enum Purpose {
+    Replay {
+        choice: Choice,
+        /// Ids of entries that are passed over.
+        left: BTreeSet<String>,
+    },
+    Settle {
+        filter: QuarantineFilter,
+        how: Settlement,
+    },
+}
+
+impl Purpose {
+    fn filter(&self) -> QuarantineFilter {
+        let filter = match self {
+            Purpose::Replay { choice, .. } => &choice.filter,
+            Purpose::Settle { filter, .. } => filter,
+        };
+        QuarantineFilter { with_replayed: false, ..filter.clone() }
+    }
+}
+
+/// Runs the split `<pipeline>/replay` to its end: whoever runs it later fences whoever did before.
+async fn run(
+    spec: &PipelineSpec,
+    scene: &Scene,
+    purpose: Purpose,
+    today: Today,
+    found: &Arc<Mutex<Found>>,
+    stop: watch::Receiver<bool>,
+) -> (Option<SplitEnd>, Option<Arc<SplitRecord>>) {
+    let source = Quarantined { spec: spec.clone(), purpose: Arc::new(purpose), today, found: found.clone() };
+    // the steps run where the entries are read, so that a row which they refuse stays the entry that it was
+    let spec = PipelineSpec { source: Arc::new(source), steps: Vec::new(), formerly: None, ..spec.clone() };
+    let scene = Scene { bound: Bound::Once, ..scene.clone() };
+    let id = SplitId { pipeline: spec.name.clone(), index: SplitIndex::Replay };
+    let (mut ended, mut record) = (None, None);
+    for split in plan(spec, vec![id], 1, &scene, &StatusBoard::default()) {
+        record = Some(split.record.clone());
+        ended = Some(supervise(Arc::new(split), Arc::new(FenceGate::new(1)), stop.clone()).await);
+    }
+    (ended, record)
 }
 
 /// An entry that was looked at; without what was kept of its row.
@@ -335,7 +373,7 @@ impl Reading {
 fn stepped_already() -> Error {
     Error::misconfigured("the sink refused the row after the steps, and it cannot go through them again")
         .code("U0412")
-        .help("mend it at the source and have it delivered again")
+        .help("mend it at the source and have it delivered again, then `unbatch quarantine settle` takes it off the list")
 }
 
 fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
-use unbatch_api::context::CommittedSender;
+use unbatch_api::context::{CommittedSender, EpochReport};
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{
     Advance, Batch, Checkpoint, Committed, Error, Facts, Fenced, Limits, Receipt, Result, Sink, Source, SplitId, Stage,
@@ -59,6 +59,8 @@ impl Split {
         let (sender, committed) = Committed::channel((*checkpoint).clone());
         let cx = self.plan.source_context(self, (*checkpoint).clone(), committed, &opened.facts);
         let secrets = cx.place.secrets.clone();
+        // of rows that an earlier attempt read and did not commit: they are read again
+        drop(self.record.reports.take_open());
         let source = within(OPEN_TIME_MAX, "opening the source", self.plan.spec.source.open(cx)).await?;
         hit("engine.source_opened")?;
         self.record.opened(&opened.facts, checkpoint.clone());
@@ -88,6 +90,8 @@ struct SealedEpoch {
     commit: BoxFuture<'static, Result<Receipt>>,
     advance: Advance,
     tally: Tally,
+    /// What the source said with its rows.
+    report: EpochReport,
     newest_source_time: Option<i64>,
     sealed_at: Instant,
 }
@@ -187,8 +191,6 @@ impl Flow<'_> {
         let Chained { batches, filtered } = self.steps.apply(batch)?;
         let rejected = batches.iter().map(|batch| batch.rejected.len() as u64).sum();
         let mut tally = Tally { read, rejected_before_sink: rejected, rejected_by_source: by_source, filtered };
-        self.split.metrics.rows_read.increment(read);
-        self.split.metrics.rows_filtered.increment(filtered);
         for batch in batches {
             let newest = batch.source_time.as_ref().and_then(newest_microseconds);
             // all of the tally with the first: nothing is sealed before the last
@@ -241,6 +243,7 @@ impl Flow<'_> {
             commit: self.sink.seal(advance.clone()),
             advance,
             tally: open.tally,
+            report: self.split.record.reports.take_open(),
             newest_source_time: open.newest_source_time,
             sealed_at: Instant::now(),
         });
@@ -278,7 +281,11 @@ impl Flow<'_> {
             commits: 1,
         };
         self.split.record.committed(&self.facts, totals, sealed.newest_source_time, self.checkpoint.clone());
+        self.split.record.reports.commit(sealed.report);
         let metrics = &self.split.metrics;
+        // what is read again after a failure was not counted the first time
+        metrics.rows_read.increment(totals.read);
+        metrics.rows_filtered.increment(totals.filtered);
         metrics.rows_written.increment(receipt.written);
         metrics.rows_quarantined.increment(receipt.rejected);
         metrics.bytes_written.increment(receipt.bytes);

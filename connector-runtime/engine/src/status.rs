@@ -10,6 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
 use unbatch_api::context::Notice;
 use unbatch_api::{Checkpoint, Error, Facts, Kind, PartView, PipelineName, Reports, SplitId};
 
@@ -133,6 +134,8 @@ pub(crate) struct SplitRecord {
     pub(crate) reports: Reports,
     /// Seconds of its pace count from here.
     began: Instant,
+    /// Somebody knows that it is worth trying again now.
+    hint: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -163,7 +166,14 @@ impl SplitRecord {
             newest_source_time: None,
             checkpoint: Arc::default(),
         };
-        Self { name, source, reports: Reports::default(), began: Instant::now(), inner: Mutex::new(inner) }
+        Self {
+            name,
+            source,
+            reports: Reports::default(),
+            began: Instant::now(),
+            hint: Notify::new(),
+            inner: Mutex::new(inner),
+        }
     }
     pub(crate) fn starting(&self) {
         let mut inner = self.inner();
@@ -207,8 +217,16 @@ impl SplitRecord {
     pub(crate) fn owner(&self) -> u64 {
         self.inner().facts.owner
     }
+    /// Waits until it is worth trying again before the back-off is over.
+    pub(crate) async fn hinted(&self) {
+        self.hint.notified().await;
+    }
     pub(crate) fn totals(&self) -> Totals {
         self.inner().totals
+    }
+    /// What is committed, as far as this process knows.
+    pub(crate) fn checkpoint(&self) -> Arc<Checkpoint> {
+        self.inner().checkpoint.clone()
     }
     pub(crate) fn snapshot(&self) -> SplitStatus {
         let inner = self.inner();
@@ -276,6 +294,11 @@ impl StatusBoard {
             record.ended(SplitState::Failed, Some(error));
         }
         record.reports.parked_count()
+    }
+    /// Splits that wait to try again do so now: a system that was away is back.
+    pub fn try_now(&self) {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().flat_map(|e| &e.splits).for_each(|split| split.hint.notify_waiters());
     }
     /// Forgets a pipeline whose file is gone.
     pub fn remove(&self, pipeline: &PipelineName) {

@@ -94,6 +94,7 @@ pub(crate) async fn supervise(split: Arc<Split>, gate: Arc<FenceGate>, mut stop:
         split.record.ended(SplitState::Retrying, Some(&error));
         tokio::select! {
             () = sleep(wait) => {}
+            () = split.record.hinted() => {}
             _ = asked_to(&mut stop) => return end(&split, SplitState::Stopped, SplitEnd::Stopped),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use unbatch_api::config::NoSecrets;
 use unbatch_api::context::OwnsAll;
-use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawCell};
+use unbatch_api::quarantine::{Edit, Mend, QuarantineFilter, RawCell, Settlement};
 use unbatch_api::testkit::memory::{MemorySinkConnector, MemorySourceConnector};
 use unbatch_api::testkit::{Faults, MemoryWorld};
 use unbatch_api::{
@@ -17,7 +17,7 @@ use unbatch_api::{
 };
 use unbatch_engine::config::{PipelineSpec, load_text};
 use unbatch_engine::offsets::{carry_out, plan_reset};
-use unbatch_engine::replay::{Choice, Rehearsed, Replayed, Verdict, rehearse, replay};
+use unbatch_engine::replay::{Choice, Rehearsed, Replayed, Settled, Verdict, rehearse, replay, settle};
 use unbatch_engine::{Registry, Rollback, Scene, StatusBoard, start};
 
 /// Of 40 rows every fifth is refused.
@@ -57,6 +57,14 @@ impl Plant {
     async fn replay(&self, choice: &Choice) -> (Replayed, Option<Error>) {
         let (_go_on, stop) = watch::channel(false);
         replay(&self.spec, &self.scene(), choice.clone(), stop).await
+    }
+
+    async fn settle(&self, ids: &[&str]) -> (Settled, Option<Error>) {
+        let (_go_on, stop) = watch::channel(false);
+        let ids = (!ids.is_empty()).then(|| ids.iter().map(|&id| id.to_owned()).collect());
+        let filter = QuarantineFilter { ids, ..QuarantineFilter::default() };
+        let how = Settlement { reason: Some("delivered anew".into()) };
+        settle(&self.spec, &self.scene(), filter, how, stop).await
     }
 
     fn entries(&self) -> Vec<QuarantineEntry> {
@@ -239,4 +247,54 @@ async fn what_the_sink_refused_does_not_go_through_the_steps_again() {
     assert!(error.is_none(), "{error:?}");
     assert_eq!((replayed.rows, replayed.still_wrong), (0, REFUSED));
     assert!(replayed.told.iter().all(|told| told.code == "U0412"), "{:?}", replayed.told);
+}
+
+/// Whatever they are, and once: what no replay takes, and what a replay passes over since its row may have come again.
+#[tokio::test(start_paused = true)]
+async fn settled_entries_leave_the_list_without_their_rows() {
+    let plant = Plant::run("").await;
+    let first = plant.entries()[0].clone();
+    let (settled, error) = plant.settle(&[&first.id[..9]]).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((settled.settled, &settled.entries[0].place), (1, &first.origin));
+    let marked = plant.entries()[0].clone();
+    let how = Settlement { reason: Some("delivered anew".into()) };
+    assert_eq!((marked.replayed, marked.settled, &marked.raw), (Some(1), Some(how), &first.raw));
+    assert_eq!(plant.settle(&[&first.id[..9]]).await.0.settled, 0, "a second time");
+    assert_eq!((plant.waiting(), plant.rows().len()), (REFUSED - 1, 32));
+
+    let choice = Choice {
+        filter: QuarantineFilter { ids: Some(vec![plant.entries()[1].id.clone()]), ..QuarantineFilter::default() },
+        ..with_price("1.00")
+    };
+    assert_eq!(plant.replay(&choice).await.0.rows, 1, "a replay goes on behind it");
+    for change in plan_reset(&plant.spec, &plant.scene()).await.unwrap() {
+        carry_out(&plant.spec, &plant.scene(), change).await.unwrap();
+    }
+    assert_eq!(plant.replay(&with_price("1.00")).await.0.outdated, REFUSED - 2);
+    let (settled, error) = plant.settle(&[]).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((settled.settled, plant.waiting(), plant.rows().len()), (REFUSED - 2, 0, 33));
+    assert!(plant.entries()[1].settled.is_none(), "its row went through");
+}
+
+/// Replies are lost and commits come late: the count is of what is in the sink, and nothing is settled twice.
+#[tokio::test(start_paused = true)]
+async fn settling_counts_once_what_it_had_to_try_again() {
+    for seed in 1..=60 {
+        let plant = Plant::run("").await;
+        plant.world.set_faults(&plant.spec.name, Faults::seeded(seed, 3).at_most(8));
+        let (mut counted, mut told, mut is_done) = (0, 0, false);
+        for _ in 0..20 {
+            let (settled, error) = plant.settle(&[]).await;
+            (counted, told) = (counted + settled.settled, told + settled.entries.len() as u64);
+            is_done = error.is_none();
+            if is_done {
+                break;
+            }
+        }
+        assert!(is_done, "seed {seed}");
+        assert_eq!((counted, told, plant.waiting()), (REFUSED, REFUSED, 0), "seed {seed}");
+        assert_eq!((plant.settle(&[]).await.0.settled, plant.rows().len()), (0, 32), "seed {seed}");
+    }
 }

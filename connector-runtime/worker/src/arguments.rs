@@ -1,6 +1,9 @@
 //! The command line. What each command means is said here once; `--help` is made from it.
 
+mod settle;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use settle::Settle;
 use std::path::PathBuf;
 use unbatch_api::config::Period;
 
@@ -239,7 +242,7 @@ pub(crate) enum Quarantine {
         /// Show at most so many, oldest first
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: usize,
-        /// Also those whose rows went through, or whose files were read later
+        /// Also those whose rows went through, whose files were read later, or that were settled
         #[arg(long)]
         all: bool,
         /// Exit with 4 when there is any
@@ -265,6 +268,8 @@ pub(crate) enum Quarantine {
     },
     /// Read refused rows again, under today's configuration, and write those that are good now, each once
     Replay(Replay),
+    /// Take entries off the list without their rows: what cannot be mended, or came again by itself; needs --yes
+    Settle(Settle),
 }
 
 #[derive(Debug, Args)]
@@ -414,6 +419,7 @@ impl Command {
             Command::Quarantine(Quarantine::List { .. }) => "quarantine list",
             Command::Quarantine(Quarantine::Show { .. }) => "quarantine show",
             Command::Quarantine(Quarantine::Replay(_)) => "quarantine replay",
+            Command::Quarantine(Quarantine::Settle(_)) => "quarantine settle",
             Command::Offsets(Offsets::Get { .. }) => "offsets get",
             Command::Offsets(Offsets::Set { .. }) => "offsets set",
             Command::Offsets(Offsets::Reset { .. }) => "offsets reset",
@@ -463,6 +469,8 @@ mod tests {
             "unbatch topics list --dev --brokers b:1",
             "unbatch offsets set name",
             "unbatch run --twice",
+            "unbatch quarantine settle name --yes",
+            "unbatch quarantine settle name --code c --dry-run --yes",
             "unbatch",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

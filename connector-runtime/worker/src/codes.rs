@@ -180,20 +180,32 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0763",
         "no such reason of refused rows",
-        "`quarantine list`, `show` or `replay` was given a --code that neither an entry of the pipeline has nor unbatch knows. It would look as if all such rows were done with.",
+        "`quarantine list`, `show`, `replay` or `settle` was given a --code that neither an entry of the pipeline has nor unbatch knows. It would look as if all such rows were done with.",
         "Do as the message says. `unbatch quarantine list` shows the reasons beside the rows.",
+    ),
+    (
+        "U0766",
+        "settling refused rows needs consent",
+        "Rows of settled entries are never written from quarantine, so the entries are shown first.",
+        "Look at them with `unbatch quarantine show`, then run the same command with --yes.",
     ),
     (
         "U0767",
         "a refused row was not kept whole",
         "The row is larger than what quarantine keeps of one: 256 KiB, or what its topic takes. Its beginning, its length and its SHA-256 are kept. Read again it would be another row, so `quarantine replay` leaves it.",
-        "Correct it where it came from: the entry has file, line and byte. Deliver only that row anew. A topic's limit is its max.message.bytes.",
+        "Correct it where it came from: the entry has file, line and byte. Deliver only that row anew, then take the entry off the list with `unbatch quarantine settle`. A topic's limit is its max.message.bytes.",
     ),
     (
         "U0768",
         "--set names no cell",
         "`quarantine replay --set` takes a column and the text that would stand there in the source.",
         "Write COLUMN=TEXT, such as --set price=12.00. Nothing behind the equals sign is an empty field.",
+    ),
+    (
+        "U0769",
+        "a reason that is too long",
+        "What `quarantine settle --reason` says is kept with each entry, and an entry has to fit into a record.",
+        "Say it in at most 300 characters.",
     ),
     (
         "U0770",

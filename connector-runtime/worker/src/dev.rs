@@ -67,7 +67,8 @@ impl Kept {
         if let Some(told) = self.told() {
             return Found::Running(told.address);
         }
-        match self.0.join(LOG).exists() {
+        // what cannot be looked at is not nothing: reading it says why
+        match self.0.join(LOG).try_exists().unwrap_or(true) {
             true => Found::Kept,
             false => Found::Nothing,
         }
@@ -230,6 +231,16 @@ mod tests {
         drop(served);
         assert_eq!(kept.look(), Found::Kept);
         drop(kept.serve().unwrap());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_into_is_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FOLDER), "a file").unwrap();
+        let kept = Kept(folder.path().join(FOLDER));
+        assert_eq!(kept.look(), Found::Kept);
+        let Err(error) = kept.lend() else { panic!("a file was served") };
+        assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0732")), "{error:?}");
     }
 
     /// Reading holds what is kept for a moment; who comes meanwhile waits, be it a run or another reader.

@@ -13,6 +13,12 @@ pub(crate) fn duration(ms: u64) -> String {
     }
 }
 
+/// The time of day where this machine stands, `14:03:22`.
+pub(crate) fn time_of_day(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default();
+    time.with_timezone(&chrono::Local).format("%H:%M:%S").to_string()
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64

@@ -35,6 +35,7 @@ use commands::Context;
 use failure::Failure;
 use logs::Beside;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::process::ExitCode;
 use terminal::Terminal;
 use unbatch_api::Error;
@@ -135,8 +136,13 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let envelope = json!({"command": null, "ok": false, "result": null, "error": error});
         let _ = Terminal::detect(true).result(&envelope.to_string());
     } else {
-        // nobody listening is no reason to fail
-        let _ = error.print();
+        let written = error.print().and_then(|()| std::io::stdout().flush());
+        // nobody listening is no reason to fail, but who asked for help and got none has to know
+        if let (Err(cause), false) = (written, error.use_stderr()) {
+            let (terminal, failure) = (Terminal::detect(false), Failure::from(cause));
+            terminal.say_if_any(&failure.render(&terminal));
+            return failure.exit().into();
+        }
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Misconfigured.code()))
 }

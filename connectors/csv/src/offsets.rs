@@ -133,11 +133,11 @@ fn name_of(open: &[OpenFile], ledger: &Ledger, part: &str) -> String {
 fn open_view(open: &OpenFile) -> PartView {
     let place = open.place;
     PartView {
-        part: part_of(&open.id).to_string(),
+        // by its name, as the finished ones; two files under one name are not open at once
+        part: open.note.path.clone(),
         position: place.to_position().to_string(),
         meaning: format!(
-            "{}, {} rows read, {} of {}{}",
-            open.note.path,
+            "{} rows read, {} of {}{}",
             grouped(place.row),
             bytes(place.byte),
             bytes(open.note.stat.size),

@@ -113,7 +113,7 @@ async fn a_parked_file_that_is_delivered_again_is_read_again() {
     let mut run = drops.open(Bound::Continuous).await;
     run.until("the file is parked", |run| run.reports.parked_count() == 1).await.unwrap();
     drops.deliver("a.csv", "number,text\n1,one\n");
-    run.until("it is parked again", |run| run.reports.parked_count() == 2).await.unwrap();
+    run.until("it is parked again", |run| run.number("files_failed_total") == 2).await.unwrap();
     assert!(!run.has_notice("duplicate", "a.csv"));
     // untouched it stays parked, whoever looks
     let again = drops.once(&run.committed).await;
@@ -173,7 +173,7 @@ async fn a_grown_file_that_was_parked_goes_on_where_it_was_read_to() {
         drops.append("a.csv", "3,row-3\n4,\"half");
         run.until("the file is parked", |run| run.reports.parked_count() == 1).await.unwrap();
         drops.append("a.csv", " a");
-        run.until("it is parked again", |run| run.reports.parked_count() == 2).await.unwrap();
+        run.until("it is parked again", |run| run.number("files_failed_total") == 2).await.unwrap();
         let mut rows = std::mem::take(&mut run.rows);
         drops.append("a.csv", " row\"\n5,row-5\n");
         if restarts {

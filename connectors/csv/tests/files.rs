@@ -188,7 +188,7 @@ async fn offsets_are_told_and_set_in_human_terms() {
     let (config, committed) = (drops.config(), run.committed.clone());
     drop(run);
     let views = CsvDrops::describe(&config, &committed);
-    assert_eq!(views[0].meaning, "b.csv, 2 rows read, 24 B of 56 B");
+    assert_eq!((&*views[0].part, &*views[0].meaning), ("b.csv", "2 rows read, 24 B of 56 B"));
     assert_eq!((views[1].part.as_str(), views[1].position.as_str()), ("a.csv", "done"));
 
     let set = |checkpoint: &Checkpoint, part: &str, position: &str| {

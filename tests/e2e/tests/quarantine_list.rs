@@ -152,3 +152,76 @@ fn a_replay_of_rows_whose_file_is_parked_warns_of_the_mended_file() {
         "{whole}"
     );
 }
+
+/// What no replay mends, and what was mended at its source and came again: a person is done with both.
+#[test]
+fn settled_entries_leave_the_list_with_consent_and_without_their_rows() {
+    let Some(broker) = Broker::from_env("settled_entries_leave_the_list_with_consent_and_without_their_rows") else {
+        return;
+    };
+    let shop = Shop::new(&broker);
+    let settle =
+        |arguments: &[&str]| shop.launch(&[&["quarantine", "settle", "prices"], arguments].concat()).run(DEADLINE);
+    let list = shop.list_json(&[]);
+    let first = list["result"]["entries"][0]["id"].as_str().unwrap();
+
+    let unasked = settle(&["--ids", &first[..8]]);
+    assert_eq!(unasked.status.code(), Some(2), "{}{}", unasked.stdout, unasked.stderr);
+    assert!(unasked.stderr.contains("U0766") && unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    assert!(unasked.stdout.contains("morning.csv:3") && !unasked.stdout.contains("2.O0"), "{}", unasked.stdout);
+    let shown = settle(&["--code", "bad_decimal", "--dry-run", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((&shown["ok"], &shown["result"]["waiting"]), (&true.into(), &3.into()), "{shown}");
+    for (wrong, code) in [(["--ids", "0bad"], "U0762"), (["--code", "bad_decimel"], "U0763")] {
+        let refused = settle(&[&wrong[..], &["--yes"]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}{}", refused.stdout, refused.stderr);
+        assert!(refused.stderr.contains(code), "{}", refused.stderr);
+    }
+    assert_eq!(shop.list_json(&[])["result"]["entries"].as_array().unwrap().len(), 3, "nothing was changed");
+
+    let settled = settle(&["--ids", &first[..8], "--reason", "delivered anew", "--yes"]);
+    assert_eq!(settled.status.code(), Some(0), "{}{}", settled.stdout, settled.stderr);
+    assert!(settled.stdout.contains("1 entry settled"), "{}", settled.stdout);
+    let again = settle(&["--ids", &first[..8], "--yes"]);
+    assert_eq!(again.status.code(), Some(0), "{}{}", again.stdout, again.stderr);
+    assert!(again.stdout.contains("nothing to settle"), "{}", again.stdout);
+    assert!(!shop.list(&[]).stdout.contains("morning.csv:3"), "it left the list");
+    assert!(shop.list(&["--all"]).stdout.contains("[settled: delivered anew] "), "{}", shop.list(&["--all"]).stdout);
+    let all = shop.list_json(&["--all"]);
+    let entries = all["result"]["entries"].as_array().unwrap();
+    let reason = entries.iter().find(|e| e["id"] == first).map(|e| &e["settled"]["reason"]);
+    assert_eq!(reason, Some(&"delivered anew".into()), "{all}");
+    let show = shop.launch(&["quarantine", "show", "prices", &first[..8]]).run(DEADLINE);
+    assert!(show.stdout.contains("settled by hand: delivered anew") && show.stdout.contains("2.O0"), "{}", show.stdout);
+
+    let rest = shop.replay_json(&MENDED);
+    assert_eq!(rest["result"]["rows"], 2, "a replay leaves what is settled: {rest}");
+    assert_eq!(shop.rows().len(), 5);
+    shop.drop_file("noon.csv", "sku,price\nG;1.00\n");
+    shop.run_once();
+    let rest = settle(&["--code", "too_few_fields", "--yes", "--json"]);
+    let rest: serde_json::Value = serde_json::from_str(&rest.stdout).unwrap();
+    assert_eq!((&rest["ok"], &rest["result"]["settled"]), (&true.into(), &1.into()), "{rest}");
+    assert_eq!(shop.list(&[]).stdout.trim(), "nothing in quarantine");
+}
+
+/// A file that stays set aside is named: settling its entry does not give it up.
+#[test]
+fn a_parked_file_whose_entry_was_settled_goes_on_once_it_can_be_read() {
+    let Some(broker) = Broker::from_env("a_parked_file_whose_entry_was_settled_goes_on_once_it_can_be_read") else {
+        return;
+    };
+    let shop = Shop::empty(&broker, "");
+    shop.drop_file("a.csv", "sku;price\nA;1.00\n");
+    shop.launch(&["run", "--once", "--no-http"]).run(DEADLINE);
+    let settle = ["quarantine", "settle", "prices", "--code", "header_missing_column", "--yes"];
+    let settled = shop.launch(&settle).run(DEADLINE);
+    assert_eq!(settled.status.code(), Some(0), "{}{}", settled.stdout, settled.stderr);
+    assert!(settled.stdout.contains("set aside still: a.csv."), "{}", settled.stdout);
+    assert_eq!(shop.list(&[]).stdout.trim(), "nothing in quarantine");
+    shop.run_once();
+    assert_eq!(shop.list(&[]).stdout.trim(), "nothing in quarantine", "it is not tried again as it is");
+    shop.edit("    ready_when:", "    dialect: {delimiter: \";\"}\n    ready_when:");
+    shop.run_once();
+    assert_eq!(shop.rows().len(), 1);
+}

@@ -109,6 +109,22 @@ fn a_replay_that_dies_anywhere_is_finished_by_the_next_one() {
     }
 }
 
+/// As a replay does: a mark is there or it is not, and the next one goes on.
+#[test]
+fn settling_that_dies_anywhere_is_finished_by_the_next_one() {
+    let Some(broker) = Broker::from_env("settling_that_dies_anywhere_is_finished_by_the_next_one") else { return };
+    for place in ["topic.after_begin=kill@2", "topic.before_commit=kill@2", "topic.after_commit=kill@2"] {
+        let shop = Shop::new(&broker);
+        let settle = || shop.launch(&["quarantine", "settle", "prices", "--code", "bad_decimal", "--yes"]);
+        let died = settle().env("UNBATCH_FAILPOINTS", place).run(DEADLINE);
+        assert!(!died.status.success(), "{place}: it did not die\n{}{}", died.stdout, died.stderr);
+        let next = settle().run(DEADLINE);
+        assert!(next.status.success(), "{place}: {}{}", next.stdout, next.stderr);
+        assert_eq!(shop.list(&[]).stdout.trim(), "nothing in quarantine", "{place}");
+        assert_eq!(shop.rows(), once_each(&["A", "C", "E"]), "{place}");
+    }
+}
+
 /// The marks of one replay stand behind the open transaction of the pipeline itself, where no committed reader sees them. The
 /// next replay must wait for them.
 #[test]

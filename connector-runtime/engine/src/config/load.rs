@@ -45,6 +45,8 @@ pub struct PipelineSpec {
     pub formerly: Option<PipelineName>,
     /// False when the source's columns are not known without asking it, so that steps and sink are checked at the start only.
     pub columns_known: bool,
+    /// What the sink will be given, after the steps; empty when that is not known without asking the source.
+    pub output: Vec<(StreamName, Arc<StreamSchema>)>,
     /// 16 hex digits of the SHA-256 of the content; comments, layout and order of keys do not count.
     pub hash: String,
 }
@@ -223,6 +225,7 @@ impl Loader<'_> {
             file: path.to_owned(),
             base: folder(path),
             columns_known: !source.streams().is_empty(),
+            output: streams,
             source,
             steps,
             sink,

@@ -1,13 +1,16 @@
 //! The quarantine in the place of a pipeline's source.
 
-use super::{Choice, PassedOver, Reading, StillWrong, TOLD_MAX, Today, Verdict};
+use super::{PassedOver, Place, Purpose, Reading, StillWrong, TOLD_MAX, Today, Verdict};
 use crate::config::PipelineSpec;
 use crate::registry::BoundSource;
 use async_trait::async_trait;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use unbatch_api::quarantine::{Edit, QuarantineFilter, QuarantinePage, QuarantineReader, RawCell, UnreadableEntry};
+use unbatch_api::config::Resolver;
+use unbatch_api::quarantine::{
+    Edit, QuarantineFilter, QuarantinePage, QuarantineReader, RawCell, Settlement, UnreadableEntry,
+};
 use unbatch_api::{
     Advance, Batch, CheckContext, Checkpoint, Finding, Jump, NoteKey, PartView, Problem, QuarantineEntry, Result,
     Source, SourceContext, StreamName, StreamSchema,
@@ -15,6 +18,8 @@ use unbatch_api::{
 
 /// Entries that are read at once; each keeps at most 256 KiB of its row.
 pub(super) const PAGE: usize = 64;
+/// Id of the entry that was marked last: an epoch of nothing but marks has to have something to commit.
+pub(super) const LAST: &str = "replay/last";
 
 /// What was found while reading, for the person who asked.
 #[derive(Default)]
@@ -26,6 +31,9 @@ pub(super) struct Found {
     pub unreadable: Vec<UnreadableEntry>,
     pub still_wrong: u64,
     pub told: Vec<StillWrong>,
+    /// Which mark each settled entry got, from 0, by ids: an attempt that failed reads its last ones again.
+    pub settled: HashMap<String, usize>,
+    pub settled_told: Vec<Place>,
 }
 
 pub(super) fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
@@ -35,9 +43,7 @@ pub(super) fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
 /// A pipeline's quarantine in the place of its source.
 pub(super) struct Quarantined {
     pub spec: PipelineSpec,
-    pub choice: Choice,
-    /// Ids of entries that are passed over.
-    pub left: BTreeSet<String>,
+    pub purpose: Arc<Purpose>,
     pub today: Today,
     pub found: Arc<Mutex<Found>>,
 }
@@ -74,16 +80,17 @@ impl BoundSource for Quarantined {
             reader.catch_up().await?;
         }
         let mut found = lock(&self.found);
-        let filtered = std::mem::take(&mut found.filtered);
-        *found = Found { filtered, ..Found::default() };
+        let before = std::mem::take(&mut *found);
+        let Found { filtered, settled, settled_told, .. } = before;
+        *found = Found { filtered, settled, settled_told, ..Found::default() };
         drop(found);
         Ok(Box::new(QuarantineSource {
             reader,
-            filter: QuarantineFilter { with_replayed: false, ..self.choice.filter.clone() },
-            reading: Reading::new(&self.spec, &self.choice, self.today.clone(), secrets),
+            filter: self.purpose.filter(),
+            handling: Handling::of(self, secrets),
+            revision: self.today.revision,
             after: None,
             page: VecDeque::new(),
-            left: self.left.clone(),
             is_last: false,
             found: self.found.clone(),
         }))
@@ -106,21 +113,63 @@ impl BoundSource for Quarantined {
 struct QuarantineSource {
     reader: Box<dyn QuarantineReader>,
     filter: QuarantineFilter,
-    reading: Reading,
+    handling: Handling,
+    revision: u64,
     after: Option<String>,
     page: VecDeque<QuarantineEntry>,
-    left: BTreeSet<String>,
     is_last: bool,
     found: Arc<Mutex<Found>>,
 }
 
+/// What becomes of the entries.
+enum Handling {
+    Replay { reading: Box<Reading>, left: BTreeSet<String> },
+    Settle(Settlement),
+}
+
+impl Handling {
+    fn of(quarantined: &Quarantined, secrets: Arc<dyn Resolver>) -> Self {
+        match &*quarantined.purpose {
+            Purpose::Settle { how, .. } => Handling::Settle(how.clone()),
+            Purpose::Replay { choice, left } => {
+                let reading = Reading::new(&quarantined.spec, choice, quarantined.today.clone(), secrets);
+                Handling::Replay { reading: Box::new(reading), left: left.clone() }
+            }
+        }
+    }
+}
+
 impl QuarantineSource {
+    /// What goes to the sink because of an entry, if anything does.
     fn batch_of(&mut self, entry: QuarantineEntry) -> Result<Option<Batch>> {
-        let mut batch = match self.reading.read(&entry)? {
-            Verdict::Goes { row, .. } => row,
+        let (id, mut mark) = (entry.id.clone(), QuarantineEntry { replayed: Some(self.revision), ..entry.clone() });
+        let batch = match &mut self.handling {
+            Handling::Settle(how) => {
+                mark.settled = Some(how.clone());
+                let mut found = lock(&self.found);
+                let next = found.settled.len();
+                if *found.settled.entry(id.clone()).or_insert(next) == next && next < TOLD_MAX {
+                    found.settled_told.push(Place { id: entry.id, place: entry.origin });
+                }
+                Some(Batch::of_marks(entry.stream, vec![mark], self.revision))
+            }
+            Handling::Replay { left, .. } if left.contains(&id) => None,
+            Handling::Replay { reading, .. } => {
+                let verdict = reading.read(&entry)?;
+                self.row_of(entry, verdict).map(|batch| Batch { replayed: vec![mark], ..batch })
+            }
+        };
+        // an epoch of nothing but marks has to be an epoch too
+        let advance = Advance::default().note(NoteKey::from(LAST), Some(id.into_bytes().into()));
+        Ok(batch.map(|batch| Batch { advance: Some(advance), ..batch }))
+    }
+
+    fn row_of(&self, entry: QuarantineEntry, verdict: Verdict) -> Option<Batch> {
+        match verdict {
+            Verdict::Goes { row, .. } => Some(row),
             Verdict::Filtered(batch) => {
-                lock(&self.found).filtered.insert(entry.id.clone());
-                batch
+                lock(&self.found).filtered.insert(entry.id);
+                Some(batch)
             }
             Verdict::Outdated { generation, now: generation_now } => {
                 let mut found = lock(&self.found);
@@ -129,7 +178,7 @@ impl QuarantineSource {
                     let (id, place, code) = (entry.id, entry.origin, entry.code);
                     found.passed_over.push(PassedOver { id, place, code, generation, generation_now });
                 }
-                return Ok(None);
+                None
             }
             Verdict::StillWrong(rejected) => {
                 let mut found = lock(&self.found);
@@ -142,14 +191,9 @@ impl QuarantineSource {
                         message: rejected.message,
                     });
                 }
-                return Ok(None);
+                None
             }
-        };
-        // an epoch of nothing but marks has to be an epoch too
-        let last = entry.id.clone().into_bytes().into();
-        batch.advance = Some(Advance::default().note(NoteKey::from("replay/last"), Some(last)));
-        batch.replayed = vec![QuarantineEntry { replayed: Some(self.reading.today.revision), ..entry }];
-        Ok(Some(batch))
+        }
     }
 }
 
@@ -158,9 +202,6 @@ impl Source for QuarantineSource {
     async fn next(&mut self) -> Result<Option<Batch>> {
         loop {
             while let Some(entry) = self.page.pop_front() {
-                if self.left.contains(&entry.id) {
-                    continue;
-                }
                 if let Some(batch) = self.batch_of(entry)? {
                     return Ok(Some(batch));
                 }

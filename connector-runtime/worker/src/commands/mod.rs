@@ -11,6 +11,7 @@ mod quarantine;
 mod replay;
 mod run;
 mod schema;
+mod settle;
 mod status;
 mod top;
 mod topics;

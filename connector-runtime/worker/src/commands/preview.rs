@@ -31,14 +31,16 @@ pub(crate) fn preview(args: &Arguments, cx: &Context) -> Outcome<Answer> {
     let scene = super::scene(&setup, Bound::Once, BTreeSet::new());
     let glance = Glance { rows: args.limit, time: TIME_MAX };
     let seen = super::async_runtime()?.block_on(look(&spec, &scene, glance))?;
+    let counted = Counted::of(&seen);
     let result = json!({
         "pipeline": spec.name,
         "streams": seen.streams,
         "rows": seen.rows,
         "rejected": seen.rejected.iter().map(QuarantineEntry::to_json).collect::<Vec<_>>(),
-        "read": seen.read,
+        "read": counted.read,
         "filtered": seen.filtered,
-        "rejected_in_all": seen.rejected_in_all,
+        "rejected_in_all": counted.rejected,
+        "parked_files": counted.parked_files,
         "ended": seen.ended,
         "notices": seen.notices,
     });
@@ -83,10 +85,29 @@ fn text(seen: &Preview, spec: &PipelineSpec, terminal: &Terminal) -> String {
     text
 }
 
+/// Rows, and files that would be set aside as a whole, whose entries are no rows.
+#[derive(Debug, PartialEq, Eq)]
+struct Counted {
+    read: u64,
+    rejected: u64,
+    parked_files: u64,
+}
+
+impl Counted {
+    fn of(seen: &Preview) -> Self {
+        let is_file = |entry: &&QuarantineEntry| seen.notices.iter().any(|notice| is_of_file(entry, notice));
+        let parked_files = seen.rejected.iter().filter(is_file).count() as u64;
+        Self {
+            read: seen.read.saturating_sub(parked_files),
+            rejected: seen.rejected_in_all.saturating_sub(parked_files),
+            parked_files,
+        }
+    }
+}
+
 /// `4 of 6 rows would go to quarantine, 1 file would be parked`: the entry of a parked file is no row.
 fn refused_text(seen: &Preview) -> String {
-    let files = seen.rejected.iter().filter(|entry| seen.notices.iter().any(|n| is_of_file(entry, n))).count() as u64;
-    let (rows, read) = (seen.rejected_in_all.saturating_sub(files), seen.read.saturating_sub(files));
+    let Counted { read, rejected: rows, parked_files: files } = Counted::of(seen);
     let mut parts = Vec::new();
     if rows > 0 {
         parts.push(format!("{} of {} rows would go to quarantine", grouped(rows), grouped(read)));
@@ -117,7 +138,9 @@ fn summary(seen: &Preview, spec: &PipelineSpec, terminal: &Terminal) -> String {
             _ => format!("{rows} row{} would be written", if rows == 1 { "" } else { "s" }),
         },
         (_, Ended::Limit) => format!("the first {rows} row{}; --limit shows more", if rows == 1 { "" } else { "s" }),
-        (_, Ended::Time) => format!("{rows} rows in {} s", TIME_MAX.as_secs()),
+        (_, Ended::Time) => {
+            format!("{rows} row{} in {} s", if rows == 1 { "" } else { "s" }, TIME_MAX.as_secs())
+        }
     }];
     if seen.filtered > 0 {
         parts.push(format!("{} left out by steps", grouped(seen.filtered)));
@@ -318,6 +341,7 @@ mod tests {
             notices: vec![notice("a.csv"), notice("b.csv")],
             ..Preview::default()
         };
+        assert_eq!(Counted::of(&seen), Counted { read: 3, rejected: 1, parked_files: 1 });
         assert_eq!(refused_text(&seen), "1 of 3 rows would go to quarantine, 1 file would be parked");
         let told: Vec<bool> =
             seen.notices.iter().map(|n| seen.rejected.iter().any(|entry| is_of_file(entry, n))).collect();

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use survey::Survey;
 use table::{Line, entries_table, plain, wrapped};
 use unbatch_api::figures::{bytes, grouped};
-use unbatch_api::quarantine::{QuarantineFilter, UnreadableEntry};
+use unbatch_api::quarantine::{QuarantineFilter, Settlement, UnreadableEntry};
 use unbatch_api::{Error, QuarantineEntry, RawRow, Result, RowOrigin, SplitId};
 use unbatch_engine::run::check_context;
 
@@ -57,6 +57,7 @@ pub(crate) fn quarantine(command: &Quarantine, cx: &Context) -> Outcome<Answer> 
             Ok(unreadable_told(Answer::new(text, result), &found.unreadable))
         }
         Quarantine::Replay(args) => super::replay::replay(args, cx),
+        Quarantine::Settle(args) => super::settle::settle(args, cx),
     }
 }
 
@@ -166,7 +167,8 @@ fn list_text(found: &Found, terminal: &Terminal) -> String {
             "so `replay` cannot take it.",
             "Correct it where",
             "it came from",
-            "and deliver that again",
+            "and deliver that again,",
+            "then `settle` the entry",
         ];
         text.push_str(&format!("{glyph} {}", wrapped(&told.map(str::to_owned), terminal)));
     }
@@ -183,7 +185,12 @@ fn is_cut(entry: &QuarantineEntry) -> bool {
 /// What was expected, behind what cannot be seen otherwise in a table.
 fn expected(entry: &QuarantineEntry) -> String {
     let cut = if is_cut(entry) { "[cut] " } else { "" };
-    let done = if entry.replayed.is_some() { "[replayed] " } else { "" };
+    let done = match (&entry.settled, entry.replayed) {
+        (Some(Settlement { reason: Some(reason) }), _) => format!("[settled: {reason}] "),
+        (Some(_), _) => "[settled] ".to_owned(),
+        (None, Some(_)) => "[replayed] ".to_owned(),
+        (None, None) => String::new(),
+    };
     format!("{cut}{done}{}", entry.message)
 }
 
@@ -206,7 +213,7 @@ fn listed(entries: &[QuarantineEntry]) -> Vec<Value> {
     let one = |e: &QuarantineEntry| {
         json!({"id": e.id, "code": e.code, "message": e.message, "stage": e.stage, "stream": e.stream,
                "origin": e.origin, "place": e.origin.to_string(), "revision": e.revision,
-               "refused_at": e.refused_at.map(utc), "replayed": e.replayed, "cut": is_cut(e)})
+               "refused_at": e.refused_at.map(utc), "replayed": e.replayed, "settled": e.settled, "cut": is_cut(e)})
     };
     entries.iter().map(one).collect()
 }
@@ -217,7 +224,14 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
         RowOrigin::File { byte, .. } => format!(", byte {byte}"),
         _ => String::new(),
     };
-    let replayed = entry.replayed.map(|by| format!("; replayed under revision {by}")).unwrap_or_default();
+    let done = match (&entry.settled, entry.replayed) {
+        (Some(Settlement { reason }), _) => {
+            let reason = reason.as_deref().map(|reason| format!(": {}", plain(reason)));
+            format!("; settled by hand{}", reason.unwrap_or_default())
+        }
+        (None, Some(by)) => format!("; replayed under revision {by}"),
+        (None, None) => String::new(),
+    };
     let when = entry.refused_at.map(|ms| format!(" at {}", utc(ms))).unwrap_or_default();
     let raw = match &entry.raw {
         RawRow::Bytes(bytes) => content(bytes),
@@ -233,7 +247,7 @@ fn shown(entry: &QuarantineEntry, terminal: &Terminal) -> String {
         RawRow::Row(row) => content(row.to_string().as_bytes()),
     };
     format!(
-        "{} {} at {}{byte}\n  {}\n  refused by the {}{when}, revision {}, stream {}{replayed}\n  {raw}\n\n",
+        "{} {} at {}{byte}\n  {}\n  refused by the {}{when}, revision {}, stream {}{done}\n  {raw}\n\n",
         bold(&entry.id),
         bold(&entry.code),
         plain(&entry.origin.to_string()),

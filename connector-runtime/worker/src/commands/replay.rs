@@ -51,7 +51,9 @@ pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
                             "parked_files": parked});
         return Ok(unreadable_told(Answer::new(text, result), &unreadable));
     }
-    let (replayed, error) = runtime.block_on(until_told_to_stop(&spec, &scene, choice, &cx.terminal))?;
+    let working =
+        until_told_to_stop(&cx.terminal, async |stopped| engine::replay(&spec, &scene, choice, stopped).await);
+    let (replayed, error) = runtime.block_on(working)?;
     // who was refused altogether is not told that there was nothing
     let did_nothing = error.is_some() && replayed.rows == 0;
     let text = if did_nothing { String::new() } else { replayed_text(&replayed, args.keep_newer, &cx.terminal) };
@@ -67,7 +69,7 @@ pub(super) fn replay(args: &Replay, cx: &Context) -> Outcome<Answer> {
 }
 
 /// An id that is none would look like a row that is done with.
-async fn ids_are_known(spec: &PipelineSpec, scene: &Scene, ids: &[String]) -> Result<()> {
+pub(super) async fn ids_are_known(spec: &PipelineSpec, scene: &Scene, ids: &[String]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -85,7 +87,7 @@ async fn ids_are_known(spec: &PipelineSpec, scene: &Scene, ids: &[String]) -> Re
     Ok(())
 }
 
-async fn survey(spec: &PipelineSpec, scene: &Scene, chosen: &QuarantineFilter) -> Result<Survey> {
+pub(super) async fn survey(spec: &PipelineSpec, scene: &Scene, chosen: &QuarantineFilter) -> Result<Survey> {
     let place = check_context(spec, scene, SplitId::new(spec.name.clone(), 0));
     let mut reader = spec.sink.quarantine(place).await?;
     Survey::of(reader.as_mut(), chosen).await
@@ -139,19 +141,17 @@ fn edit(text: &str) -> Result<Edit> {
 }
 
 /// A signal ends it after the epoch under way; what is left waits on.
-async fn until_told_to_stop(
-    spec: &PipelineSpec,
-    scene: &Scene,
-    choice: Choice,
+pub(super) async fn until_told_to_stop<T>(
     terminal: &Terminal,
-) -> Result<(Replayed, Option<Error>)> {
+    work: impl AsyncFnOnce(watch::Receiver<bool>) -> T,
+) -> Result<T> {
     let mut signals = Signals::listen()?;
     let (stop, stopped) = watch::channel(false);
-    let mut replaying = std::pin::pin!(engine::replay(spec, scene, choice, stopped));
+    let mut working = std::pin::pin!(work(stopped));
     let mut told = 0;
     loop {
         tokio::select! {
-            ended = &mut replaying => return Ok(ended),
+            ended = &mut working => return Ok(ended),
             signal = signals.next() => {
                 told += 1;
                 if told > 1 {

@@ -7,32 +7,30 @@ use crate::cluster_choice::{Want, settle};
 use crate::dev::{Kept, Served};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome, render_diagnostics, render_error};
-use crate::http::{self, Server};
+use crate::http::{self, Server, Told};
 use crate::pipeline_files::find;
+use crate::run::broker_watch::{BrokerWatch, Listener};
 use crate::run::crew::Crew;
 use crate::run::progress::Progress;
 use crate::run::reload::{Edit, LOOK_PERIOD, Watched};
 use crate::run::signals::{Signals, end_at_once};
 use crate::run::summary::{Ends, in_words, render};
 use crate::runtime_file::{Setup, setup};
-use crate::terminal::{Glyph, Output, Style, Terminal};
-use futures::future::select_ok;
+use crate::terminal::{Glyph, Output, Style};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use unbatch_api::config::Text;
-use unbatch_api::{Bound, Error, Kind, PipelineName};
+use unbatch_api::{Bound, Error, Kind, PipelineName, SinkConnector};
 use unbatch_engine::config::{Diagnostics, PipelineSpec, load};
-use unbatch_engine::{Ended, ONCE_FIRST_PATIENCE, Scene, SplitState, StatusBoard, start};
+use unbatch_engine::{Ended, Scene, SplitState, StatusBoard, start};
+use unbatch_kafka::Topic;
 
 /// What is left to do in the background gets this long when all pipelines have ended.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often the embedded broker is asked whether it still stands.
 const BROKER_LOOK_PERIOD: Duration = Duration::from_millis(200);
-/// A broker that takes a connection does so sooner, or it is worth a word.
-const KNOCK_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     let started = Instant::now();
@@ -53,23 +51,23 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
     }
     let bound = if args.once { Bound::Once } else { Bound::Continuous };
     let scene = scene(&setup, bound, accept_change);
-    let board = StatusBoard::default();
+    let told = Told { board: StatusBoard::default(), broker: watch(args, &setup, &specs) };
     let runtime = async_runtime()?;
     let ended = runtime.block_on(async {
-        let server = serve_http(args, &setup, &board, cx).await?;
+        let server = serve_http(args, &setup, &told, cx).await?;
         let broker = served.as_ref().map(|served| format!("{} (kept under .unbatch/)", served.address())).or(
             // nobody should have to guess whom a run writes to
             by_default.map(|whom| format!("{whom}; --brokers names another, --dev starts one here")),
         );
         announce(args, &specs, broker, server.as_ref(), cx);
-        if !args.dev {
-            tokio::spawn(tell_if_away(brokers(&setup), bound, cx.terminal.clone(), cx.globals.log_format));
-        }
+        let Told { board, broker } = told;
+        let (terminal, format) = (cx.terminal.clone(), cx.globals.log_format);
+        tokio::spawn(broker.clone().keep(Listener { terminal, format, bound, board: board.clone() }));
         let watched = args.dev.then(|| Watched::new(&args.paths, setup.file.as_deref(), &specs));
         let work = async {
             match set_out(specs, scene, &board).await {
                 Ok((crew, signals)) => {
-                    let progress = Progress::new(&cx.terminal, cx.globals.log_format, !args.once);
+                    let progress = Progress::new(&cx.terminal, format, broker, !args.once);
                     let ends = Ends::default();
                     let shift = Shift {
                         args,
@@ -83,6 +81,7 @@ pub(crate) fn run(args: &Run, cx: &Context) -> Outcome<Answer> {
                         stopped_by: None,
                         gone: BTreeSet::new(),
                         consequences: BTreeMap::new(),
+                        wrote: BTreeSet::new(),
                     };
                     Ok(shift.work(signals).await)
                 }
@@ -161,18 +160,18 @@ fn accepted(args: &Run, specs: &[PipelineSpec]) -> Outcome<BTreeSet<PipelineName
 }
 
 /// The API of a run that stays. A bounded run has one only when the runtime file asks for it.
-async fn serve_http(args: &Run, setup: &Setup, board: &StatusBoard, cx: &Context) -> Outcome<Option<Server>> {
+async fn serve_http(args: &Run, setup: &Setup, told: &Told, cx: &Context) -> Outcome<Option<Server>> {
     let (listen, is_explicit) = setup.config.listen();
     if args.no_http || (args.once && !is_explicit) {
         return Ok(None);
     }
-    match http::serve(listen, board.clone()).await {
+    match http::serve(listen, told.clone()).await {
         Ok(server) => Ok(Some(server)),
         Err(error) if is_explicit || error.kind() != Kind::Transient => Err(error.into()),
         Err(error) => {
             let (why, help) = (error.one_line(), error.remedy().unwrap_or_default());
             cx.terminal.say_prose(&format!("warning: {why}; the HTTP API waits until it is free, or {help}\n"));
-            tokio::spawn(http::serve_when_free(listen.to_owned(), board.clone()));
+            tokio::spawn(http::serve_when_free(listen.to_owned(), told.clone()));
             Ok(None)
         }
     }
@@ -195,35 +194,13 @@ fn announce(args: &Run, specs: &[PipelineSpec], broker: Option<String>, server: 
     }
 }
 
-/// As `host:port`; a setting that cannot be resolved is told by whoever needs it.
-fn brokers(setup: &Setup) -> Vec<String> {
-    let listed = setup.config.kafka.brokers.resolve(setup.resolver.as_ref()).unwrap_or_default();
-    listed.split(',').map(str::trim).filter(|address| !address.is_empty()).map(str::to_owned).collect()
-}
-
-/// A client is patient before it says that it reached nobody; a person who mistyped an address should not have to be.
-async fn tell_if_away(brokers: Vec<String>, bound: Bound, terminal: Terminal, format: LogFormat) {
-    let knock = |address: &String| {
-        let knock = timeout(KNOCK_TIME_MAX, TcpStream::connect(address.clone()));
-        Box::pin(async { knock.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) })
-    };
-    let Some(Err(why)) = (match brokers.is_empty() {
-        true => None,
-        false => Some(select_ok(brokers.iter().map(knock)).await),
-    }) else {
-        return;
-    };
-    let patience = match bound {
-        Bound::Once => format!("trying for {} s", ONCE_FIRST_PATIENCE.as_secs()),
-        Bound::Continuous => "trying until it answers".to_owned(),
-    };
-    let text = format!("no broker reached yet at {} ({}): {patience}", brokers.join(", "), why.kind());
-    match format {
-        LogFormat::Json => tracing::warn!("{text}"),
-        LogFormat::Text => {
-            let glyph = terminal.paint(Output::Progress, Style::Magenta, terminal.glyph(Glyph::Warning));
-            terminal.say_prose(&format!("{glyph} {text}"));
-        }
+/// Of the cluster that the pipelines write to. A broker of our own needs none, and a setting that cannot be resolved is told by
+/// whoever needs it.
+fn watch(args: &Run, setup: &Setup, specs: &[PipelineSpec]) -> BrokerWatch {
+    let writes_there = specs.iter().any(|spec| spec.sink.name() == Topic::NAME);
+    match writes_there && !args.dev {
+        true => BrokerWatch::of(&setup.config.kafka.brokers.resolve(setup.resolver.as_ref()).unwrap_or_default()),
+        false => BrokerWatch::default(),
     }
 }
 
@@ -255,6 +232,8 @@ struct Shift<'a> {
     gone: BTreeSet<PipelineName>,
     /// What edits of running pipelines mean, until the old ones have ended.
     consequences: BTreeMap<PipelineName, String>,
+    /// Pipelines of which records were seen to be there: what was edited again before it opened does not know of them.
+    wrote: BTreeSet<PipelineName>,
 }
 
 impl Shift<'_> {
@@ -399,10 +378,13 @@ impl Shift<'_> {
 
     /// Records of the pipeline are there, from this run or an earlier one, or may be: of a commit that was cut off it is not
     /// known what came of it.
-    fn has_written(&self, name: &PipelineName) -> bool {
+    fn has_written(&mut self, name: &PipelineName) -> bool {
         let statuses = self.board.snapshot();
         let mut splits = statuses.iter().filter(|p| p.pipeline == name.as_str()).flat_map(|p| &p.splits);
-        splits.any(|split| split.written_ever > 0 || split.last_trouble.is_some())
+        if splits.any(|split| split.written_ever > 0 || split.last_trouble.is_some()) {
+            self.wrote.insert(name.clone());
+        }
+        self.wrote.contains(name)
     }
 
     fn close(mut self) -> Answer {

@@ -5,7 +5,8 @@ use crate::answer::Answer;
 use crate::arguments::Status;
 use crate::durations::{duration, now_ms};
 use crate::failure::Outcome;
-use crate::http::report::{PipelineReport, SplitReport, WorkerReport, ask};
+use crate::http::report::{BrokerReport, PipelineReport, SplitReport, WorkerReport, ask};
+use crate::run::broker_watch::is_of_the_cluster;
 use crate::tables::{Align, Column, fitting_table};
 use crate::terminal::{Glyph, Output, Style, Terminal};
 use serde_json::{Value, json};
@@ -28,8 +29,8 @@ pub(crate) fn status(args: &Status, cx: &Context) -> Outcome<Answer> {
                 .into());
         }
     }
-    let result = json!({"pipelines": pipelines});
-    let text = render(&WorkerReport::of(&result).pipelines, args.name.is_some(), now_ms(), &cx.terminal);
+    let result = json!({"broker": answer["broker"], "pipelines": pipelines});
+    let text = render(&WorkerReport::of(&result), args.name.is_some(), now_ms(), &cx.terminal);
     Ok(Answer::new(text, result))
 }
 
@@ -58,7 +59,8 @@ const COLUMNS: [Column; 10] = [
 const PARKED_SHOWN_MAX: usize = 3;
 
 /// A table, below it what is wrong and what to do; in detail also each split.
-pub(super) fn render(pipelines: &[PipelineReport], in_detail: bool, now_ms: u64, terminal: &Terminal) -> String {
+pub(super) fn render(report: &WorkerReport, in_detail: bool, now_ms: u64, terminal: &Terminal) -> String {
+    let pipelines = &report.pipelines;
     if pipelines.is_empty() {
         return "the worker runs no pipeline\n".to_owned();
     }
@@ -69,8 +71,15 @@ pub(super) fn render(pipelines: &[PipelineReport], in_detail: bool, now_ms: u64,
     let columns: Vec<Column> = said.iter().map(|i| COLUMNS[*i]).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| said.iter().map(|i| row[*i].clone()).collect()).collect();
     let mut text = fitting_table(&columns, &rows, terminal, false);
+    if let Some(away) = report.broker.as_ref().and_then(BrokerReport::away) {
+        let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+        let below = format!(
+            "\n{glyph} {away}\n    rows read so far wait, nothing is lost; it goes on by itself when the broker is back\n"
+        );
+        text.push_str(&terminal.fit(Output::Result, &below));
+    }
     for pipeline in pipelines {
-        let below = trouble(pipeline, terminal) + &parked_files(pipeline, terminal).unwrap_or_default();
+        let below = trouble(pipeline, pipelines, terminal) + &parked_files(pipeline, terminal).unwrap_or_default();
         text.push_str(&terminal.fit(Output::Result, &below));
     }
     if in_detail {
@@ -145,13 +154,17 @@ fn parked_files(pipeline: &PipelineReport, terminal: &Terminal) -> Option<String
     Some(text)
 }
 
-/// What is wrong with a pipeline now, as errors are shown everywhere; empty when nothing is.
-fn trouble(pipeline: &PipelineReport, terminal: &Terminal) -> String {
+/// What is wrong with a pipeline now, as errors are shown everywhere; empty when nothing is. What several met alike is said once,
+/// with the first of them.
+fn trouble(pipeline: &PipelineReport, all: &[PipelineReport], terminal: &Terminal) -> String {
     let mut text = String::new();
-    if let Some(trouble) = pipeline.trouble() {
+    let alike: Vec<&str> = all.iter().filter(|p| gist(p) == gist(pipeline)).map(|p| p.pipeline.as_str()).collect();
+    if let Some(trouble) = pipeline.trouble()
+        && alike.first() == Some(&pipeline.pipeline.as_str())
+    {
         let code = trouble.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
         let head = terminal.paint(Output::Result, Style::Red, &format!("error{code}"));
-        let _ = writeln!(text, "\n{head}: {}: {}", pipeline.pipeline, trouble.message);
+        let _ = writeln!(text, "\n{head}: {}: {}", alike.join(", "), trouble.message);
         if let Some(help) = &trouble.help {
             let _ = writeln!(text, "  {} {help}", terminal.paint(Output::Result, Style::Bold, "help:"));
         }
@@ -162,6 +175,13 @@ fn trouble(pipeline: &PipelineReport, terminal: &Terminal) -> String {
         let _ = writeln!(text, "\n{glyph} {}: freshness is {is}, its goal is {goal}", pipeline.pipeline);
     }
     text
+}
+
+/// What is wrong; of the cluster without the numbers, which differ from one client and one attempt to the next.
+fn gist(pipeline: &PipelineReport) -> Option<(Option<&str>, String)> {
+    let trouble = pipeline.trouble()?;
+    let is_counted = |c: &char| !(c.is_ascii_digit() && is_of_the_cluster(trouble.code.as_deref()));
+    Some((trouble.code.as_deref(), trouble.message.chars().filter(is_counted).collect()))
 }
 
 /// Positions, numbers and notices of one split.
@@ -183,7 +203,7 @@ fn detail(split: &SplitReport) -> String {
 mod tests {
     use super::*;
 
-    fn reports() -> Vec<PipelineReport> {
+    fn reports() -> WorkerReport {
         let answer = json!({"pipelines": [
             {"pipeline": "stock", "state": "retrying", "freshness_goal_ms": 1000, "splits": [
                 {"split": "stock/0", "written_ever": 1200, "quarantined_ever": 2, "freshness_ms": 1500, "rows_per_second": 7.6},
@@ -194,7 +214,7 @@ mod tests {
             {"pipeline": "prices", "state": "running", "splits": [{"split": "prices/0", "last_commit_ms": 21_000,
                 "last_trouble": {"at_ms": 10_000, "message": "x", "code": "U0251"}}]},
         ]});
-        WorkerReport::of(&answer).pipelines
+        WorkerReport::of(&answer)
     }
 
     fn terminal(width: Option<u16>) -> Terminal {
@@ -228,7 +248,6 @@ error[U0250]: stock: connecting failed
     fn after_a_restart_of_the_worker_what_was_before_is_shown() {
         let report = |split: Value| {
             WorkerReport::of(&json!({"pipelines": [{"pipeline": "stock", "state": "running", "splits": [split]}]}))
-                .pipelines
         };
         let again = report(json!({"generation": 1, "epoch": 4, "written_ever": 20, "quarantined_ever": 2,
             "numbers": {"files_parked": 5}, "notices": [
@@ -247,6 +266,27 @@ stock     running          -       0       20            2  before start       5
         assert_eq!(render(&again, false, 22_000, &terminal(None)), expected);
         let not_yet = render(&report(json!({"generation": 0})), false, 22_000, &terminal(None));
         assert!(not_yet.contains("stock     running          -       0        -            -          -"), "{not_yet}");
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_told_once_below_the_table() {
+        let broker =
+            BrokerReport { addresses: "a:1".into(), away_since_ms: Some(7_000), why: Some("timed out".into()) };
+        let text = render(&WorkerReport { broker: Some(broker), ..reports() }, false, 22_000, &terminal(None));
+        assert_eq!(text.matches("\n! broker a:1 away since ").count(), 1, "{text}");
+        assert!(text.contains(":07 (timed out)\n    rows read so far wait, nothing is lost"), "{text}");
+    }
+
+    #[test]
+    fn what_several_pipelines_met_alike_is_said_once() {
+        let of = |name: &str, message: &str| {
+            let trouble = json!({"message": message, "code": "U0250"});
+            json!({"pipeline": name, "state": "retrying", "splits": [{"trouble": trouble}]})
+        };
+        let all = [of("a", "no broker (after 1 ms)"), of("b", "another thing"), of("c", "no broker (after 20 ms)")];
+        let text = render(&WorkerReport::of(&json!({"pipelines": all})), false, 22_000, &terminal(None));
+        let said: Vec<&str> = text.lines().filter(|line| line.starts_with("error")).collect();
+        assert_eq!(said, ["error[U0250]: a, c: no broker (after 1 ms)", "error[U0250]: b: another thing"]);
     }
 
     #[test]

@@ -187,22 +187,34 @@ async fn ask(spec: &PipelineSpec, scene: &Scene) -> Asked {
 
 fn online_text(asked: &[Asked], terminal: &Terminal) -> String {
     let mut text = String::new();
-    for one in asked {
+    let mut told: Vec<&Finding> = Vec::new();
+    for (at, one) in asked.iter().enumerate() {
         if one.findings.is_empty() && one.errors.is_empty() {
             let good = terminal.paint(Output::Result, Style::Green, terminal.glyph(Glyph::Good));
             let _ = writeln!(text, "{good} {}: source and sink are ready", one.pipeline);
         }
         for finding in &one.findings {
+            // what several pipelines have to hear, such as how many brokers there are, is said once
+            if told.iter().any(|other| is_same(other, finding)) {
+                continue;
+            }
+            told.push(finding);
+            let has = |one: &&Asked| one.findings.iter().any(|other| is_same(other, finding));
+            let whom: Vec<&str> = asked[at..].iter().filter(has).map(|one| one.pipeline.as_str()).collect();
             let word = match finding.severity {
                 Severity::Error => terminal.paint(Output::Result, Style::Red, &format!("error[{}]", finding.code)),
                 Severity::Warning => {
                     terminal.paint(Output::Result, Style::Magenta, &format!("warning[{}]", finding.code))
                 }
             };
-            let _ = writeln!(text, "{word}: {}: {}\n  help: {}", one.pipeline, finding.message, finding.remedy);
+            let _ = writeln!(text, "{word}: {}: {}\n  help: {}", whom.join(", "), finding.message, finding.remedy);
         }
     }
     text
+}
+
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    (one.severity, one.code, &one.message, &one.remedy) == (other.severity, other.code, &other.message, &other.remedy)
 }
 
 /// What the files say and what the systems say.
@@ -259,6 +271,9 @@ mod tests {
         let warned = asked(Severity::Warning, Vec::new());
         let text = online_text(std::slice::from_ref(&warned), &Terminal::detect(true));
         assert_eq!(text, "warning[U0299]: stock: one copy only\n  help: add brokers\n");
+        let other = Asked { pipeline: "prices".into(), ..asked(Severity::Warning, Vec::new()) };
+        let both = online_text(&[asked(Severity::Warning, Vec::new()), other], &Terminal::detect(true));
+        assert_eq!(both, "warning[U0299]: stock, prices: one copy only\n  help: add brokers\n");
         assert!(refusal(vec![warned]).is_none());
         assert_eq!(refusal(vec![asked(Severity::Error, Vec::new())]).map(|f| f.exit()), Some(Exit::Misconfigured));
         let unreachable = asked(Severity::Warning, vec![Error::transient("connecting failed")]);

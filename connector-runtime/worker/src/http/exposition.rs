@@ -1,6 +1,7 @@
 //! The numbers of the status board in Prometheus' text form (https://prometheus.io/docs/instrumenting/exposition_formats/),
 //! beside those that the metrics recorder counts by itself.
 
+use super::report::BrokerReport;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use unbatch_engine::{PipelineStatus, SplitState, SplitStatus};
@@ -26,12 +27,16 @@ struct Family {
 struct Families(BTreeMap<String, Family>);
 
 /// The whole text; names, labels and values only, each line ended.
-pub(super) fn of(pipelines: &[PipelineStatus]) -> String {
+pub(super) fn of(pipelines: &[PipelineStatus], broker: Option<&BrokerReport>) -> String {
     let mut families = Families::default();
     let version = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     families.add("unbatch_build_info", "gauge", "the version that runs", &version, 1.0);
     if let Some(bytes) = resident_bytes() {
         families.add("process_resident_memory_bytes", "gauge", "memory in use, bytes", "", bytes as f64);
+    }
+    if let Some(broker) = broker {
+        let is_there = f64::from(u8::from(broker.away_since_ms.is_none()));
+        families.add("unbatch_broker_up", "gauge", "1 while a broker of the cluster answers", "", is_there);
     }
     for pipeline in pipelines {
         if let Some(goal_ms) = pipeline.freshness_goal_ms {
@@ -61,7 +66,8 @@ impl Families {
             self.add("unbatch_split_state", "gauge", "1 for the state the split is in", &labels, is);
         }
         let parked = split.parked as f64;
-        self.add("unbatch_parked_inputs", "gauge", "inputs set aside as a whole since the start", &labels, parked);
+        let help = "inputs set aside as a whole since the start, and not read since";
+        self.add("unbatch_parked_inputs", "gauge", help, &labels, parked);
         if let Some(ms) = split.freshness_ms {
             let help = "age of the newest committed row by the source's commit time";
             self.add("unbatch_freshness_seconds", "gauge", help, &labels, ms as f64 / 1000.0);
@@ -145,7 +151,9 @@ mod tests {
             freshness_goal_ms: Some(30_000),
             splits: vec![split(0, 3), split(1, 4)],
         };
-        let text = of(&[pipeline]);
+        let broker = BrokerReport { away_since_ms: Some(1), ..BrokerReport::default() };
+        let text = of(&[pipeline], Some(&broker));
+        assert!(text.contains("# TYPE unbatch_broker_up gauge\nunbatch_broker_up 0\n"), "{text}");
         let expected = "# HELP unbatch_source_files_done_total as the connector reports it\n\
                         # TYPE unbatch_source_files_done_total counter\n\
                         unbatch_source_files_done_total{pipeline=\"stock\",split=\"0\"} 3\n\

@@ -6,6 +6,7 @@ pub(crate) mod question;
 pub(crate) mod report;
 
 use crate::durations::now_ms;
+use crate::run::broker_watch::BrokerWatch;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -43,9 +44,16 @@ pub(crate) struct Server {
     upkeep: JoinHandle<()>,
 }
 
+/// What a worker tells of.
+#[derive(Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) board: StatusBoard,
+    pub(crate) broker: BrokerWatch,
+}
+
 #[derive(Clone)]
 struct Context {
-    board: StatusBoard,
+    told: Told,
     started_ms: u64,
     metrics: PrometheusHandle,
 }
@@ -55,14 +63,14 @@ struct Context {
 /// # Errors
 ///
 /// Misconfigured when the address is not a loopback one; Transient when it cannot be bound.
-pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
+pub(crate) async fn serve(listen: &str, told: Told) -> Result<Server> {
     let addr = loopback(listen)?;
     // before the port is had: what is counted meanwhile is shown later
     let metrics = record_metrics()?;
     let listener = TcpListener::bind(addr).await.map_err(|cause| not_had(addr, cause))?;
     let addr = listener.local_addr().map_err(|e| Error::transient("listening for HTTP failed").caused_by(e))?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let app = router(Context { board, started_ms: now_ms(), metrics: metrics.clone() });
+    let app = router(Context { told, started_ms: now_ms(), metrics: metrics.clone() });
     let serving = tokio::spawn(async move {
         let ended = axum::serve(listener, app).with_graceful_shutdown(async move {
             let _ = stopped.await;
@@ -81,10 +89,10 @@ pub(crate) async fn serve(listen: &str, board: StatusBoard) -> Result<Server> {
 }
 
 /// Waits for the port, as the newer of two runs does until the older one has gone.
-pub(crate) async fn serve_when_free(listen: String, board: StatusBoard) {
+pub(crate) async fn serve_when_free(listen: String, told: Told) {
     loop {
         tokio::time::sleep(PORT_RETRY).await;
-        match serve(&listen, board.clone()).await {
+        match serve(&listen, told.clone()).await {
             Ok(server) => {
                 tracing::info!(address = %server.addr, "the HTTP API listens now");
                 return server.wait().await;
@@ -174,28 +182,30 @@ async fn status(State(cx): State<Context>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "started_ms": cx.started_ms,
         "resident_bytes": exposition::resident_bytes(),
-        "pipelines": cx.board.snapshot(),
+        "broker": cx.told.broker.report(),
+        "pipelines": cx.told.board.snapshot(),
     });
     Json(answer).into_response()
 }
 
 async fn metrics(State(cx): State<Context>) -> Response {
     let mut text = cx.metrics.render();
-    text.push_str(&exposition::of(&cx.board.snapshot()));
+    text.push_str(&exposition::of(&cx.told.board.snapshot(), cx.told.broker.report().as_ref()));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Ready when every split is open or has ended well.
+/// Ready when every split is open or has ended well, and the broker is there.
 async fn ready(State(cx): State<Context>) -> Response {
-    let statuses = cx.board.snapshot();
+    let statuses = cx.told.board.snapshot();
     let splits = statuses.iter().flat_map(|p| &p.splits);
     let waiting: Vec<String> = splits
         .filter(|s| !matches!(s.state, SplitState::Running | SplitState::Finished | SplitState::Stopped))
         .map(|s| s.split.clone())
         .collect();
-    let is_ready = waiting.is_empty() && !statuses.is_empty();
+    let away = cx.told.broker.report().and_then(|broker| broker.away());
+    let is_ready = waiting.is_empty() && !statuses.is_empty() && away.is_none();
     let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({"ready": is_ready, "waiting_for": waiting}))).into_response()
+    (code, Json(json!({"ready": is_ready, "waiting_for": waiting, "reason": away}))).into_response()
 }
 
 async fn unknown() -> Response {
@@ -220,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_probes_status_and_metrics_and_tells_of_a_taken_port() {
-        let server = serve("127.0.0.1:0", StatusBoard::default()).await.unwrap();
+        let server = serve("127.0.0.1:0", Told::default()).await.unwrap();
         let address = server.addr.to_string();
         let ask = async |page: &str| question::get(&address, page).await.unwrap();
         assert_eq!(ask("/livez").await, (200, "ok\n".to_owned()));
@@ -232,7 +242,7 @@ mod tests {
         let (code, body) = ask("/metrics").await;
         assert_eq!((code, body.contains("unbatch_build_info")), (200, true), "{body}");
         assert_eq!(ask("/nowhere").await.0, 404);
-        let taken = serve(&address, StatusBoard::default()).await.err().unwrap();
+        let taken = serve(&address, Told::default()).await.err().unwrap();
         assert_eq!((taken.kind(), taken.code_text()), (Kind::Transient, Some("U0711")));
         let told = taken.one_line();
         assert!(told.contains("perhaps another `unbatch run`") && !told.contains("os error"), "{told}");
@@ -243,9 +253,9 @@ mod tests {
     /// The newer of two runs has the API once the older one has gone.
     #[tokio::test]
     async fn a_port_that_is_taken_is_had_when_it_is_free() {
-        let older = serve("127.0.0.1:0", StatusBoard::default()).await.unwrap();
+        let older = serve("127.0.0.1:0", Told::default()).await.unwrap();
         let address = older.addr.to_string();
-        let newer = tokio::spawn(serve_when_free(address.clone(), StatusBoard::default()));
+        let newer = tokio::spawn(serve_when_free(address.clone(), Told::default()));
         older.close().await;
         let answers = async {
             while question::get(&address, "/livez").await.is_err() {

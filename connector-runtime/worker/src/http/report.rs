@@ -2,7 +2,8 @@
 //! is as if it were not there.
 
 use super::question;
-use serde::Deserialize;
+use crate::durations::time_of_day;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use unbatch_api::figures::{bytes, grouped};
@@ -15,7 +16,19 @@ pub(crate) struct WorkerReport {
     /// Since when it answers; milliseconds since 1970.
     pub(crate) started_ms: Option<u64>,
     pub(crate) resident_bytes: Option<u64>,
+    pub(crate) broker: Option<BrokerReport>,
     pub(crate) pipelines: Vec<PipelineReport>,
+}
+
+/// The Kafka cluster, as the worker sees it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct BrokerReport {
+    /// As the configuration names them.
+    pub(crate) addresses: String,
+    /// Since when none of them answers; milliseconds since 1970.
+    pub(crate) away_since_ms: Option<u64>,
+    pub(crate) why: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -113,8 +126,19 @@ impl WorkerReport {
             version: answer["version"].as_str().unwrap_or_default().to_owned(),
             started_ms: of("started_ms"),
             resident_bytes: of("resident_bytes"),
+            broker: Option::deserialize(&answer["broker"]).unwrap_or_default(),
             pipelines: pipelines.filter_map(|p| PipelineReport::deserialize(p).ok()).collect(),
         }
+    }
+}
+
+impl BrokerReport {
+    /// `broker 127.0.0.1:9092 away since 14:03:22 (connection refused)`, when it is away.
+    pub(crate) fn away(&self) -> Option<String> {
+        let plural = if self.addresses.contains(',') { "s" } else { "" };
+        let why = self.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        let since = time_of_day(self.away_since_ms?);
+        Some(format!("broker{plural} {} away since {since}{why}", self.addresses))
     }
 }
 
@@ -237,5 +261,14 @@ mod tests {
         assert_eq!(stock.backlog().as_deref(), Some("3 files, 2.0 KiB"));
         assert!(stock.is_known() && !stock.committed_earlier(), "an older worker does not say");
         assert!(WorkerReport::of(&json!("nonsense")).pipelines.is_empty());
+        assert!(report.broker.is_none() && WorkerReport::of(&json!({"broker": null})).broker.is_none());
+    }
+
+    #[test]
+    fn a_broker_is_named_while_it_is_away() {
+        let of = |broker: Value| WorkerReport::of(&json!({"broker": broker})).broker.and_then(|broker| broker.away());
+        assert_eq!(of(json!({"addresses": "a:1", "away_since_ms": null})), None);
+        let away = of(json!({"addresses": "a:1, b:2", "away_since_ms": 7_000, "why": "timed out"})).unwrap();
+        assert!(away.starts_with("brokers a:1, b:2 away since ") && away.ends_with(":07 (timed out)"), "{away}");
     }
 }

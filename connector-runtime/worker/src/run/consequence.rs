@@ -1,5 +1,6 @@
 //! What an edit of a running pipeline means for the records that are in the topic already: what was committed is never moved.
 
+use super::columns::Columns;
 use std::collections::BTreeMap;
 
 /// Settings of the sink, the first of which decides, and what a change of one means.
@@ -15,19 +16,24 @@ const CONSEQUENCES: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// One sentence about a change of these settings (path to value, before and after); `None` when older records and those to
-/// come go together.
+/// What it means that rows have other columns, or columns of another type.
+const OTHER_COLUMNS: &str = "records that are there keep the shape they were written in; to have one shape throughout, name a new topic, and to fill it";
+
+/// One sentence about a change of settings (path to value) and of the columns that are written, each before and after; `None` when
+/// older records and those to come go together.
 pub(super) fn of_change(
     pipeline: &str,
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
+    before: (&BTreeMap<String, String>, &Columns),
+    after: (&BTreeMap<String, String>, &Columns),
 ) -> Option<String> {
-    let differs = |setting: &str| of_setting(before, setting).ne(of_setting(after, setting));
-    let (setting, means) =
-        CONSEQUENCES.iter().find_map(|(settings, means)| Some((settings.iter().find(|s| differs(s))?, means)))?;
-    Some(format!(
-        "{pipeline}: `{setting}` changed: {means}, end this run, then `unbatch offsets reset {pipeline} --yes`, and start it again"
-    ))
+    let differs = |setting: &str| of_setting(before.0, setting).ne(of_setting(after.0, setting));
+    let changed =
+        CONSEQUENCES.iter().find_map(|(settings, means)| Some((settings.iter().find(|s| differs(s))?, means)));
+    let what = match changed {
+        Some((setting, means)) => format!("`{setting}` changed: {means}"),
+        None => format!("{}: {OTHER_COLUMNS}", before.1.changed(after.1)?),
+    };
+    Some(format!("{pipeline}: {what}, end this run, then `unbatch offsets reset {pipeline} --yes`, and start it again"))
 }
 
 /// The setting itself and what is in it.
@@ -49,10 +55,11 @@ mod tests {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let before: BTreeMap<String, String> =
             map(&[("sink.topic.name", "a"), ("sink.topic.key[0]", "id"), ("sink.topic.keys", "x"), ("poll", "1s")]);
+        let none = Columns::default();
         let told = |path: &str, value: &str| {
             let mut after = before.clone();
             after.insert(path.to_owned(), value.to_owned());
-            of_change("stock", &before, &after).unwrap_or_default()
+            of_change("stock", (&before, &none), (&after, &none)).unwrap_or_default()
         };
         assert!(told("sink.topic.name", "b").contains("does not hold the older rows"));
         assert!(told("sink.topic.name", "b").contains("`unbatch offsets reset stock --yes`"));
@@ -63,6 +70,22 @@ mod tests {
             assert_eq!(told(other, "other"), "");
         }
         let keyless = map(&[("sink.topic.name", "a"), ("sink.topic.keys", "x"), ("poll", "1s")]);
-        assert!(of_change("stock", &before, &keyless).unwrap().contains("`sink.topic.key`"));
+        assert!(of_change("stock", (&before, &none), (&keyless, &none)).unwrap().contains("`sink.topic.key`"));
+    }
+
+    #[test]
+    fn other_columns_have_one_unless_the_topic_is_another_too() {
+        let topic = |name: &str| BTreeMap::from([("sink.topic.name".to_owned(), name.to_owned())]);
+        let (a, b) = (topic("a"), topic("b"));
+        let price = |column_type: &str| Columns::from([("prices", &[("price", column_type)][..])]);
+        let (text, number) = (price("string"), price("decimal(12,2)"));
+        let told = of_change("stock", (&a, &text), (&a, &number)).unwrap();
+        for part in
+            ["stock: `price` is decimal(12,2), was string: ", "keep the shape", "`unbatch offsets reset stock --yes`"]
+        {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        assert!(of_change("stock", (&a, &text), (&b, &number)).unwrap().contains("does not hold the older rows"));
+        assert_eq!(of_change("stock", (&a, &text), (&a, &text)), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What `unbatch run` is made of: the pipelines under way, what it tells while they are, and what it says at the end.
 
+pub(crate) mod broker_watch;
+mod columns;
 mod consequence;
 pub(crate) mod crew;
 pub(crate) mod headway;

@@ -3,6 +3,7 @@
 
 use crate::arguments::LogFormat;
 use crate::durations::duration;
+use crate::run::broker_watch::BrokerWatch;
 use crate::run::headway::Headway;
 use crate::run::summary::last_position;
 use crate::tables::with_room;
@@ -11,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 use unbatch_api::figures::{bytes, grouped};
-use unbatch_engine::{PipelineStatus, SplitState};
+use unbatch_engine::{PipelineStatus, SplitState, SplitStatus};
 
 /// How often a terminal is drawn.
 const DRAW_PERIOD: Duration = Duration::from_millis(250);
@@ -27,6 +28,9 @@ const RATE_WEIGHT: f64 = 0.3;
 pub(crate) struct Progress {
     terminal: Terminal,
     format: LogFormat,
+    broker: BrokerWatch,
+    /// Stands below the others while the broker is away.
+    broker_bar: Option<ProgressBar>,
     /// Numbers are of interest to whoever looks; a bounded run without a terminal has its summary.
     numbers: bool,
     seen: BTreeMap<String, Seen>,
@@ -40,18 +44,19 @@ struct Seen {
     rows: u64,
     rate: f64,
     headway: Headway,
-    state: SplitState,
     /// What was told last of what is wrong, without its numbers.
     trouble: Option<String>,
+    /// That it tries again was told for this pipeline.
+    is_retry_told: bool,
     /// Rows when the last line about it was written.
     rows_told: u64,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    pub(crate) fn new(terminal: &Terminal, format: LogFormat, numbers: bool) -> Self {
-        let (seen, told) = (BTreeMap::new(), HashSet::new());
-        Self { terminal: terminal.clone(), format, numbers, seen, told, last_lines: Instant::now() }
+    pub(crate) fn new(terminal: &Terminal, format: LogFormat, broker: BrokerWatch, numbers: bool) -> Self {
+        let (terminal, seen, told) = (terminal.clone(), BTreeMap::new(), HashSet::new());
+        Self { terminal, format, broker, broker_bar: None, numbers, seen, told, last_lines: Instant::now() }
     }
 
     /// How often it wants to be shown the status.
@@ -73,6 +78,36 @@ impl Progress {
                 self.line(pipeline);
             }
         }
+        self.broker();
+    }
+
+    /// On a terminal a line stands there for as long as the broker is away; that it went was told when it did.
+    fn broker(&mut self) {
+        let away = self.broker.report().and_then(|broker| broker.away()).filter(|_| self.terminal.is_watched);
+        match (away, &self.broker_bar) {
+            (Some(away), None) => {
+                let bar = self.new_bar();
+                let glyph = self.terminal.paint(Output::Progress, Style::Magenta, self.terminal.glyph(Glyph::Warning));
+                bar.set_message(format!("{glyph} {away}"));
+                self.broker_bar = Some(bar);
+            }
+            (None, Some(_)) => self.clear_broker(),
+            _ => {}
+        }
+    }
+
+    fn clear_broker(&mut self) {
+        if let Some(bar) = self.broker_bar.take() {
+            bar.finish_and_clear();
+            self.terminal.bars().remove(&bar);
+        }
+    }
+
+    fn new_bar(&self) -> ProgressBar {
+        let bar = self.terminal.bars().add(ProgressBar::new_spinner());
+        let style = ProgressStyle::default_spinner();
+        bar.set_style(style.template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar
     }
 
     /// Takes the bars away; what is told afterwards stands alone.
@@ -80,6 +115,7 @@ impl Progress {
         for pipeline in pipelines {
             self.notices(pipeline);
         }
+        self.clear_broker();
         for seen in self.seen.values_mut() {
             if let Some(bar) = seen.bar.take() {
                 bar.finish_and_clear();
@@ -134,22 +170,23 @@ impl Progress {
 
     /// A pipeline that has to try again, and one that goes on after that. Ends are told where errors are.
     fn state(&mut self, pipeline: &PipelineStatus) {
-        let trouble = pipeline.splits.iter().find_map(|s| s.trouble.as_ref()).map(|t| t.message.clone());
+        // that the broker is away is told once, and not by each pipeline
+        let unexplained = pipeline.splits.iter().find(|s| s.trouble.is_some() && !self.broker.explains(s));
+        let trouble = unexplained.and_then(|s| s.trouble.as_ref()).map(|t| t.message.clone());
+        let is_retrying = pipeline.state == SplitState::Retrying && trouble.is_some();
         let Some(seen) = self.seen.get_mut(&pipeline.pipeline) else {
-            if pipeline.state == SplitState::Retrying {
-                self.tell_retry(&pipeline.pipeline, trouble.as_deref());
-            }
+            // looked at for the first time; the next look tells
             return;
         };
-        let state_before = seen.state;
         // a number that only counts attempts does not make it another trouble
         let gist = trouble.as_ref().map(|text| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>());
         let is_new = gist != seen.trouble;
         seen.trouble = gist;
-        if pipeline.state == SplitState::Retrying && is_new {
+        if is_retrying && is_new {
+            seen.is_retry_told = true;
             self.tell_retry(&pipeline.pipeline, trouble.as_deref());
         } else if pipeline.state == SplitState::Running
-            && state_before == SplitState::Retrying
+            && std::mem::take(&mut seen.is_retry_told)
             && self.format == LogFormat::Text
         {
             self.say(Style::Green, Glyph::Good, &format!("{}: goes on", pipeline.pipeline));
@@ -167,15 +204,7 @@ impl Progress {
     fn look(&mut self, pipeline: &PipelineStatus) {
         let rows: u64 = pipeline.splits.iter().map(|s| s.totals.read).sum();
         let now = Instant::now();
-        let bar = self.terminal.is_watched.then(|| {
-            let bar = self.terminal.bars().add(ProgressBar::new_spinner());
-            bar.set_style(
-                ProgressStyle::default_spinner()
-                    .template("{wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar
-        });
+        let bar = self.terminal.is_watched.then(|| self.new_bar());
         let name = &pipeline.pipeline;
         let seen = match self.seen.get_mut(name) {
             Some(seen) => {
@@ -189,8 +218,8 @@ impl Progress {
                 rows,
                 rate: 0.0,
                 headway: Headway::default(),
-                state: pipeline.state,
                 trouble: None,
+                is_retry_told: false,
                 rows_told: 0,
                 bar,
             }),
@@ -202,7 +231,7 @@ impl Progress {
             seen.rate = seen.rate * (1.0 - RATE_WEIGHT) + newest * RATE_WEIGHT;
             seen.headway.look(backlog_bytes(pipeline), seconds);
         }
-        (seen.at, seen.rows, seen.state) = (now, rows, pipeline.state);
+        (seen.at, seen.rows) = (now, rows);
         if let Some(bar) = &seen.bar {
             bar.set_message(line_of(pipeline, seen.rate, &seen.headway, &self.terminal));
         }
@@ -235,10 +264,15 @@ impl Progress {
     }
 }
 
+/// Inputs that are set aside: those that still lie there where the source says, else those of this start; as status counts them.
+fn parked(split: &SplitStatus) -> u64 {
+    split.numbers.get("files_parked").map_or(split.parked, |n| (*n).max(0).cast_unsigned())
+}
+
 /// `stock-counts  running · 60,000 rows · 12,345 rows/s · 42 % of 1.2 GiB · 30 s left · 1 quarantined · stock_HAM.csv, 1,200 rows`;
 /// on a terminal without what has no room in its line.
 fn line_of(pipeline: &PipelineStatus, rate: f64, headway: &Headway, terminal: &Terminal) -> String {
-    let sum = |of: fn(&unbatch_engine::SplitStatus) -> u64| pipeline.splits.iter().map(of).sum::<u64>();
+    let sum = |of: fn(&SplitStatus) -> u64| pipeline.splits.iter().map(of).sum::<u64>();
     let rows = sum(|s| s.totals.read);
     let mut parts = vec![
         (format!("{}  {}", pipeline.pipeline, state_word(pipeline.state)), 0),
@@ -250,7 +284,7 @@ fn line_of(pipeline: &PipelineStatus, rate: f64, headway: &Headway, terminal: &T
         parts.push((format!("{percent} % of {}", bytes(whole)), 4));
     }
     parts.extend(headway.rest_ms().map(|ms| (format!("{} left", duration(ms)), 2)));
-    let counted = [(sum(|s| s.totals.quarantined), "quarantined"), (sum(|s| s.parked), "parked")];
+    let counted = [(sum(|s| s.totals.quarantined), "quarantined"), (sum(parked), "parked")];
     parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| (format!("{} {word}", grouped(*n)), 5)));
     let position = last_position(pipeline);
     if !position.is_empty() {

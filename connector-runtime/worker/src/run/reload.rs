@@ -1,6 +1,7 @@
 //! Looks at the pipeline files of a development run again and again, and tells what became of them. A bad edit never replaces
 //! what runs: it is only told.
 
+use super::columns::Columns;
 use super::consequence;
 use crate::pipeline_files::find_present;
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ struct Good {
     hash: String,
     /// Each setting of the file by its path.
     settings: BTreeMap<String, String>,
+    columns: Columns,
 }
 
 /// What happened to a file.
@@ -69,7 +71,7 @@ impl Watched {
     /// The files as they are now, which the caller has just loaded.
     pub(crate) fn new(paths: &[PathBuf], runtime_file: Option<&Path>, specs: &[PipelineSpec]) -> Self {
         let files = specs.iter().map(|spec| {
-            let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(&spec.file) };
+            let good = good(spec);
             (spec.file.clone(), Seen { text: text(&spec.file), is_bad: false, second_to: None, good: Some(good) })
         });
         // one that is not there yet may be made meanwhile
@@ -150,17 +152,26 @@ fn judge(file: &Path, before: Option<Good>, registry: &Registry) -> (Option<Edit
             return (Some(Edit::Bad { found, keeps }), before);
         }
     };
-    let good = Good { name: spec.name.clone(), hash: spec.hash.clone(), settings: settings(file) };
+    let good = good(&spec);
     let (what, consequence) = match &before {
         // only comments or layout
         Some(before) if before.hash == good.hash => return (None, Some(good)),
         Some(before) => (
             format!("restarting: {}", changed(&before.settings, &good.settings)),
-            consequence::of_change(good.name.as_str(), &before.settings, &good.settings),
+            consequence::of_change(
+                good.name.as_str(),
+                (&before.settings, &before.columns),
+                (&good.settings, &good.columns),
+            ),
         ),
         None => (format!("starting: {} is new", file.display()), None),
     };
     (Some(Edit::Good { spec: Box::new(spec), what, consequence }), Some(good))
+}
+
+fn good(spec: &PipelineSpec) -> Good {
+    let (name, hash) = (spec.name.clone(), spec.hash.clone());
+    Good { name, hash, settings: settings(&spec.file), columns: Columns::of(&spec.output) }
 }
 
 /// The paths that differ, without their values: `commit.every, source.csv_drops.match and 3 more`.

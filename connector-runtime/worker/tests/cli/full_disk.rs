@@ -121,3 +121,19 @@ fn progress_that_cannot_be_written_keeps_no_row_back() {
         assert!(ended.stderr.contains("U0701") && ended.stderr.contains("make room"), "{args:?}\n{ended}");
     }
 }
+
+/// As with a result: nobody was helped, and a script must not believe that somebody was.
+#[test]
+fn help_that_cannot_be_written_is_an_error_and_nobody_listening_is_none() {
+    let workshop = Workshop::new();
+    for args in [&["--help"][..], &["--version"], &["quarantine", "settle", "--help"]] {
+        let refused = Ended::from(workshop.command(args).stdout(full()).output().unwrap());
+        assert_eq!(refused.code, Some(1), "{args:?}\n{refused}");
+        assert!(refused.stderr.contains("U0701") && refused.stderr.contains("help: "), "{args:?}\n{refused}");
+        let mut left = workshop.command(args);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let left = Ended::from(left.stdout(writer).output().unwrap());
+        assert_eq!((left.code, left.stderr.as_str()), (Some(0), ""), "{args:?}\n{left}");
+    }
+}

@@ -125,6 +125,9 @@ fn another_topic_or_key_is_said_to_leave_the_older_records_as_they_are() {
     assert!(said.contains("`unbatch offsets reset stock --yes`"), "{said}");
     workshop.drop_file("stock_b.csv", "id,counted\nr2,2\n");
     wait_until("the second row", || (rows_of(&workshop, "stock.anew") == Some(1)).then_some(()));
+    let wider = PIPELINE.replace("name: stock.counts", "name: stock.anew").replace("int32", "int64");
+    workshop.write("stock.yaml", &wider);
+    run.wait_for("stock: `counted` is int64, was int32: records that are there keep the shape they were written in");
     assert_eq!(run.terminate(), Some(0));
 
     workshop.json(&["offsets", "reset", "stock", "--yes"]);

@@ -415,7 +415,7 @@ mod tests {
         let price = ["61.60", "59.9O", "5.00", "n", "7.25"];
         check(&price, "type: string required", &["2 of 5 values are no decimal(12,2), the first in line 3 of a.csv"]);
         let price = ["12,50", "59,9O", "1.208,00", "8,00", "9,10"];
-        check(&price, "type: string required", &["1 of 5 values is no number, the first in line 3 of a.csv"]);
+        check(&price, "type: string required", &["1 of 5 values is no decimal(12,2), the first in line 3 of a.csv"]);
         assert!(column(&price).verdict(AROUND).open[0].instead[0].contains("thousands: \".\""));
         check(&["true", "false", "wahr", "true"], "type: string required", &["1 of 4 values is no bool"]);
     }

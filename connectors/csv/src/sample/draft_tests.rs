@@ -1,7 +1,7 @@
 //! Whole drafts: what is written is a valid configuration, and the source's own decoders read every sampled row with it.
 
 use super::*;
-use crate::config::{self, CsvDropsConfig, Header};
+use crate::config::{self, CsvDropsConfig, Header, Thousands};
 use crate::validate;
 use proptest::prelude::*;
 use unbatch_api::testkit::rows::{NULL_TEXT, row_texts};
@@ -118,6 +118,7 @@ const WILD: &[(&str, &str)] = &[
     ("one column", "sku\nNL-1\nNL-2\n"),
     ("pipes", "a|b\n1|x y\n2|\n"),
     ("thousands", "item,total\nA,\"1,234.50\"\nB,\"12,000.00\"\n"),
+    ("german thousands", "Artikel;Umsatz\nA;1.234,50\nB;12,00\nC;-7\nD;1.000\n"),
     ("years above", "country,1990,1991\nA,1.5,2.25\nB,3,4\n"),
     ("crlf inside", "id,note\r\n1,\"two\r\nlines\"\r\n2,x\r\n"),
     ("money signs", "id,price\n1,$5.00\n2,$6.50\n"),
@@ -202,6 +203,11 @@ fn wrong_cells(config: CsvDropsConfig, text: &str) -> Vec<String> {
 
 /// Whether a cell came out as it was written, by another way than it was read.
 fn is_same(column: &config::Column, written: &str, came: &str) -> bool {
+    let ungrouped = |text: &str| match column.thousands {
+        Some(Thousands::Point) => text.replace('.', ""),
+        Some(Thousands::Comma) => text.replace(',', ""),
+        _ => text.to_owned(),
+    };
     let number = |text: &str| number::digits_of(&text.replace(',', ".").to_lowercase());
     let as_time =
         |format: &str| chrono::NaiveDateTime::parse_from_str(written, format).map(|t| t.and_utc().to_rfc3339());
@@ -219,7 +225,7 @@ fn is_same(column: &config::Column, written: &str, came: &str) -> bool {
             as_time(format).is_ok_and(|time| time.replace("+00:00", "Z") == came)
         }
         _ if written.eq_ignore_ascii_case("nan") || written.contains("inf") => written.eq_ignore_ascii_case(came),
-        _ => number(written) == number(came) && (written.starts_with('-') == came.starts_with('-')),
+        _ => number(&ungrouped(written)) == number(came) && (written.starts_with('-') == came.starts_with('-')),
     }
 }
 

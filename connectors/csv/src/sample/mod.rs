@@ -9,6 +9,7 @@
 
 mod column;
 mod excerpt;
+mod grouped;
 mod moment;
 mod names;
 mod number;

@@ -1,6 +1,7 @@
 //! How the numbers of a column are written, and which type holds all of them without a loss.
 
 use super::column::{Open, Verdict};
+use super::grouped::{self, Grouped, is_grouped};
 use crate::decode::number;
 use std::collections::BTreeSet;
 use unbatch_api::ColumnType;
@@ -24,12 +25,6 @@ const DOUBLE_DIGITS_MAX: usize = 17;
 /// Numbers of 17 digits that a double must have given back before the column is taken for doubles: of any 17 digits it gives back
 /// a quarter.
 const DOUBLES_MIN: u64 = 8;
-/// How numbers with marks between thousands are declared. With fewer marks it is open which of the two is meant.
-const GROUPED: [&str; 2] = [
-    "type: \"decimal(18,2)\", thousands: \".\", decimal_mark: \",\" (as in 1.234,50; with the digits it needs)",
-    "type: \"decimal(18,2)\", thousands: \",\" (as in 1,234.50; with the digits it needs)",
-];
-
 /// What the numbers seen so far have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
@@ -59,6 +54,18 @@ pub struct Numbers {
     no_double: u64,
     /// It gives them back, and needs all of its digits to do so.
     double: u64,
+    /// Read with the one mark between thousands, and with the other.
+    grouped: Ways,
+}
+
+/// With a point between thousands, and with a comma.
+#[derive(Clone, Debug)]
+struct Ways([Grouped; 2]);
+
+impl Default for Ways {
+    fn default() -> Self {
+        Self([Grouped::new('.', ','), Grouped::new(',', '.')])
+    }
 }
 
 /// What the file around the column says.
@@ -78,6 +85,7 @@ impl Numbers {
             self.see_float(text, digits);
             return;
         }
+        self.grouped.0.iter_mut().for_each(|way| way.see(digits));
         let points = memchr::memchr_iter(b'.', digits.as_bytes()).count();
         let commas = memchr::memchr_iter(b',', digits.as_bytes()).count();
         match (points, commas) {
@@ -101,7 +109,8 @@ impl Numbers {
     }
     /// Some number can only be read with a decimal comma.
     pub fn has_decimal_commas(&self) -> bool {
-        self.comma > self.open_comma && self.point == 0 && self.thousands == 0 && self.exponent == 0
+        let is_plain = self.comma > self.open_comma && self.point == 0 && self.thousands == 0 && self.exponent == 0;
+        is_plain || self.grouped.0[0].is_meant(self.count())
     }
 
     fn see_whole(&mut self, text: &str, digits: &str) {
@@ -165,8 +174,7 @@ impl Numbers {
             return Some(Verdict::text().remark("some begin with zeros, which a number would lose"));
         }
         if self.thousands > 0 || (self.point > 0 && self.comma > 0) {
-            let open = Open::new("there are marks between thousands");
-            return Some(Verdict::text().open(open.instead(GROUPED)));
+            return Some(self.with_thousands());
         }
         if self.comma > 0 {
             return Some(self.with_comma());
@@ -181,17 +189,27 @@ impl Numbers {
         let is_open = self.open_point > 0 && self.open_point == self.point;
         if is_open && self.exponent == 0 && (around.delimiter != b',' || around.has_decimal_commas) {
             let why = "the point may stand before a fraction or between thousands";
-            let instead = [format!("type: {}", quoted_type(self.decimal())), GROUPED[0].to_owned()];
+            let instead = [format!("type: {}", quoted_type(self.decimal())), grouped::declared('.')];
             return Some(Verdict::text().open(Open::new(why).instead(instead)));
         }
         Some(self.fraction_verdict(&[]))
+    }
+
+    fn with_thousands(&self) -> Verdict {
+        match self.grouped.0.iter().find(|way| way.is_meant(self.count())) {
+            None => Verdict::text().open(grouped::open()),
+            Some(way) if way.whole_digits_max + way.fraction_digits_max > PRECISION_MAX => {
+                Verdict::text().remark("more digits than a decimal holds")
+            }
+            Some(way) => way.verdict(decimal_for(way.whole_digits_max, way.fraction_digits_max)),
+        }
     }
 
     fn with_comma(&self) -> Verdict {
         let as_decimal = format!("type: {}, decimal_mark: \",\"", quoted_type(self.decimal()));
         if self.open_comma == self.comma {
             let why = "the comma may stand before a fraction or between thousands";
-            return Verdict::text().open(Open::new(why).instead([as_decimal, GROUPED[1].to_owned()]));
+            return Verdict::text().open(Open::new(why).instead([as_decimal, grouped::declared(',')]));
         }
         if self.exponent > 0 {
             return Verdict::text();
@@ -265,11 +283,14 @@ impl Numbers {
     fn decimal(&self) -> ColumnType {
         // `5.5` in the sample is `5.25` some other day: zeros at the end were left out
         let more = if self.is_measured() { FRACTION_DIGITS_MORE } else { 0 };
-        let scale = (self.fraction_digits_max + more).max(SCALE_MIN);
-        let scale = scale.min(PRECISION_MAX.saturating_sub(self.whole_digits_max));
-        let whole = (self.whole_digits_max + WHOLE_DIGITS_MORE).max(WHOLE_DIGITS_MIN);
-        ColumnType::Decimal { precision: (whole + scale).min(PRECISION_MAX) as u8, scale: scale as i8 }
+        decimal_for(self.whole_digits_max, self.fraction_digits_max + more)
     }
+}
+
+fn decimal_for(whole_digits: usize, fraction_digits: usize) -> ColumnType {
+    let scale = fraction_digits.max(SCALE_MIN).min(PRECISION_MAX.saturating_sub(whole_digits));
+    let whole = (whole_digits + WHOLE_DIGITS_MORE).max(WHOLE_DIGITS_MIN);
+    ColumnType::Decimal { precision: (whole + scale).min(PRECISION_MAX) as u8, scale: scale as i8 }
 }
 
 /// As it is written in a flow mapping.
@@ -288,9 +309,7 @@ fn has_thousands(digits: &str) -> bool {
         Some((whole, fraction)) => (whole, fraction),
         None => (digits, ""),
     };
-    let mut groups = whole.split(mark);
-    let first = groups.next().map_or(0, str::len);
-    (1..=3).contains(&first) && groups.all(|g| g.len() == 3) && fraction.bytes().all(|b| b.is_ascii_digit())
+    is_grouped(whole, mark) && fraction.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_day_of_the_calendar(digits: &str) -> bool {
@@ -360,8 +379,11 @@ mod tests {
             (&["1.5", "NaN", "-inf"], "float64 open"),
             (&["12345678901234567890.123456789012"], "decimal(34,12)"),
             (&["1.234.567", "12"], "string open"),
-            (&["1,234.50"], "string open"),
-            (&["1.234,50"], "string open"),
+            (&["1,234.50", "7"], "decimal(12,2) thousands=\",\""),
+            (&["1.234,50", "12,125"], "decimal(13,3) thousands=\".\" decimal_mark=\",\""),
+            (&["1.234.567,50", "1.000"], "decimal(12,2) thousands=\".\" decimal_mark=\",\""),
+            (&["1.234,50", "1,234.50"], "string open"),
+            (&["1.234", "12,5"], "string open"),
             (&["1,234", "12,500"], "string open"),
             (&["1,234", "12,5"], "decimal(13,3) decimal_mark=\",\""),
             (&["0,123"], "decimal(13,3) decimal_mark=\",\""),
@@ -416,7 +438,7 @@ mod tests {
             numbers.verdict(around).unwrap().open.remove(0).instead.join(", or ")
         };
         let german = "thousands: \".\", decimal_mark: \",\"";
-        assert!(instead(&["1.234,50", "12,00"], GERMAN).contains(german));
+        assert!(instead(&["1.234,50", "12.00"], GERMAN).contains(german));
         assert!(instead(&["1.234", "2.500"], GERMAN).contains(german));
         assert!(instead(&["1,234", "2,500"], AROUND).contains("thousands: \",\""));
     }

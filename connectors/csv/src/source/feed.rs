@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{
-    Advance, Batch, Bound, Committed, Error, Reports, Result, SourceContext, SplitId, StopAfter, StreamName,
+    Advance, Batch, Bound, Committed, Error, Reports, Result, RowOrigin, SourceContext, SplitId, StopAfter, StreamName,
     StreamSchema,
 };
 
@@ -209,8 +209,12 @@ impl Feed {
         for id in ids {
             let Some((key, entry)) = self.shared.parked.settle(&id, Settled::GivenUp, self.revision) else { continue };
             let mut batch = self.empty_batch(Advance::default().note(key, None));
+            let words = match &entry.origin {
+                RowOrigin::File { file, .. } => vec![Word::Unparked(file.to_string())],
+                _ => vec![],
+            };
             batch.replayed.push(entry);
-            self.give(batch, vec![])?;
+            self.give(batch, words)?;
         }
         Ok(())
     }

@@ -215,6 +215,9 @@ impl Feed {
         batch.rejected.extend(parked);
         batch.replayed = settled.into_iter().map(|(_, entry)| entry).collect();
         let mut words = vec![];
+        if !batch.replayed.is_empty() {
+            words.push(Word::Unparked(reading.name.to_string()));
+        }
         if let Some(bad) = bad {
             let message = format!("line {}: {} ({})", bad.at.line, bad.message, bad.code);
             words.push(Word::Count("files_failed_total", 1));

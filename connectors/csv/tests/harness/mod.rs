@@ -201,6 +201,8 @@ impl Run {
         let next = tokio::time::timeout(DEADLINE, self.source.next()).await;
         let Some(batch) = next.expect("no batch and no end came in time")? else { return Ok(false) };
         batch.check()?;
+        // what was handed on is what these tests count, committed or not
+        self.reports.commit(self.reports.take_open());
         for (i, text) in row_texts(&batch.rows).into_iter().enumerate() {
             self.rows.push(format!("{} {text}", batch.origin.rows.row(i)));
         }

@@ -262,6 +262,7 @@ impl Book {
         for replayed in epoch.batches.iter().flat_map(|batch| &batch.replayed) {
             for entry in quarantine.iter_mut().filter(|entry| entry.id == replayed.id) {
                 entry.replayed = replayed.replayed;
+                entry.settled.clone_from(&replayed.settled);
             }
         }
         quarantine.extend(epoch.rejected.iter().cloned());

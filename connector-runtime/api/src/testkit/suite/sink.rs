@@ -4,15 +4,16 @@ use super::ledger::{
     Owner, STREAM, advance, agree, fence, good, lawful, number_of, open, open_fenced, place, quarantined,
 };
 use super::{Attempt, Broken, Passed, broken, ensure, sink_commit, sink_fence, within};
-use crate::batch::Op;
+use crate::batch::{Batch, Op};
 use crate::checkpoint::{Advance, Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::connector::{Severity, SinkConnector};
 use crate::context::CheckContext;
 use crate::error::{Error, Kind, Result};
 use crate::facts::{Facts, Rewrite, Stored};
-use crate::quarantine::{QuarantineEntry, QuarantineFilter, Stage};
+use crate::names::StreamName;
+use crate::quarantine::{QuarantineEntry, QuarantineFilter, Settlement, Stage};
 use crate::testkit::context::{first_facts, sink_context};
-use crate::testkit::rows::{RowBatch, row_batch};
+use crate::testkit::rows::RowBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::try_join;
@@ -326,8 +327,9 @@ async fn marks_replayed<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result
     let mut reader = C::quarantine(target.config(), place(target, 0)).await.attempt(MARKS, "opening the quarantine")?;
     reader.catch_up().await.attempt(MARKS, "catching up")?;
     let entries = quarantined(MARKS, target).await?;
-    let mut batch = row_batch(STREAM, 0..0);
-    batch.replayed = vec![QuarantineEntry { replayed: Some(7), ..entries[1].clone() }];
+    let settled = Some(Settlement { reason: Some("delivered anew".to_owned()) });
+    let mark = QuarantineEntry { replayed: Some(7), settled: settled.clone(), ..entries[1].clone() };
+    let batch = Batch::of_marks(StreamName::new(STREAM), vec![mark], 7);
     owner.sink.write(batch).await.attempt(MARKS, "writing a mark")?;
     let waiting = quarantined(MARKS, target).await?;
     ensure(MARKS, waiting == entries, || "the mark is visible before its commit".into())?;
@@ -341,8 +343,9 @@ async fn marks_replayed<C: SinkConnector>(target: &impl SinkTarget<C>) -> Result
     ensure(MARKS, page.entries.iter().eq(others), || format!("what waits is {:?}", page.entries))?;
     let all = QuarantineFilter { with_replayed: true, ..QuarantineFilter::default() };
     let page = reader.list(&all, None, 10).await.attempt(MARKS, "reading all")?;
-    let marked: Vec<_> = page.entries.iter().filter_map(|e| e.replayed.map(|by| (&e.id, &e.raw, by))).collect();
-    ensure(MARKS, marked == [(&entries[1].id, &entries[1].raw, 7)], || format!("marked are {marked:?}"))?;
+    let marks = page.entries.iter().filter_map(|e| e.replayed.map(|by| (&e.id, &e.raw, by, &e.settled)));
+    let marked: Vec<_> = marks.collect();
+    ensure(MARKS, marked == [(&entries[1].id, &entries[1].raw, 7, &settled)], || format!("marked are {marked:?}"))?;
     ensure(MARKS, page.entries.len() == entries.len(), || format!("all are {:?}", page.entries))
 }
 

@@ -15,6 +15,11 @@ const REMEMBERED_MAX: usize = 10_000;
 /// How the message of an entry begins that stands for a whole file.
 const PARKED: &str = "the file was parked: ";
 
+/// Whether the entry stands for a whole file that was set aside.
+pub(crate) fn is_of_a_file(entry: &QuarantineEntry) -> bool {
+    entry.message.starts_with(PARKED)
+}
+
 /// What all entries tell together.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
@@ -50,7 +55,7 @@ impl Survey {
             self.codes.insert(entry.code.clone());
         }
         let RowOrigin::File { file, delivery, .. } = &entry.origin else { return };
-        let is_of_a_file = entry.message.starts_with(PARKED);
+        let is_of_a_file = is_of_a_file(entry);
         let files = if is_of_a_file { &mut self.parked } else { &mut self.chosen };
         let is_wanted = entry.replayed.is_none() && (is_of_a_file || chosen.matches(entry));
         if is_wanted && files.len() < REMEMBERED_MAX {

@@ -67,8 +67,8 @@ fn once(answer: &Value, why: &str, cx: &Context) -> Answer {
         cx.terminal.say(why);
     }
     let report = WorkerReport::of(answer);
-    let text = status::render(&report.pipelines, false, now_ms(), &cx.terminal);
-    Answer::new(text, json!({"pipelines": answer["pipelines"]}))
+    let text = status::render(&report, false, now_ms(), &cx.terminal);
+    Answer::new(text, json!({"broker": answer["broker"], "pipelines": answer["pipelines"]}))
 }
 
 enum News {

@@ -6,7 +6,7 @@ use super::plot;
 use super::view::{View, severity};
 use crate::commands::status::parked_text;
 use crate::durations::duration;
-use crate::http::report::{PipelineReport, SplitReport};
+use crate::http::report::{BrokerReport, PipelineReport, SplitReport};
 use crate::tables::{GAP, with_room};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -125,7 +125,7 @@ impl Sheet<'_> {
         }
     }
 
-    /// Paused, or without an answer: what is below is not of now.
+    /// Paused, or without an answer: what is below is not of now. Or the broker is away, and little is going to happen.
     fn notice(&mut self, view: &View, now_ms: u64) {
         let age = duration(now_ms.saturating_sub(view.said_ms));
         match (&view.lost, view.is_paused) {
@@ -135,7 +135,10 @@ impl Sheet<'_> {
                 let text = format!("no answer for {since}, asking again; what stands here is {age} old: {why}");
                 self.line(self.look.error().add_modifier(Modifier::BOLD), &text);
             }
-            (None, false) => self.line(Style::default(), ""),
+            (None, false) => {
+                let away = view.report.broker.as_ref().and_then(BrokerReport::away).unwrap_or_default();
+                self.line(self.look.colour(Color::Magenta).add_modifier(Modifier::BOLD), &away);
+            }
         }
     }
 

@@ -170,3 +170,15 @@ fn no_size_is_too_small() {
         let _ = view.press(Press::Details);
     }
 }
+
+#[test]
+fn a_broker_that_is_away_is_said_above_the_table() {
+    let mut view = view();
+    let broker = json!({"addresses": "kafka-1:9092", "away_since_ms": 7_000, "why": "connection refused"});
+    view.report.broker = WorkerReport::of(&json!({"broker": broker})).broker;
+    let got = lines(&view, PLAIN, 80, 12);
+    assert!(
+        got[1].starts_with("broker kafka-1:9092 away since ") && got[1].ends_with("(connection refused)"),
+        "{got:#?}"
+    );
+}
