@@ -86,8 +86,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0231",
         "a sample is no text",
-        "The file is compressed, is not UTF-8, or has zero bytes as no text has. The message names the first byte that is none.",
-        "Unpack it, or convert it with iconv. The job that delivers the files has to deliver them in UTF-8 too.",
+        "The file is damaged or packed in a way that is not read, has zero bytes as no text has, or bytes that its encoding does not have. The message names the first byte that is none.",
+        "Do as the message says. A workbook has to be exported as CSV.",
     ),
     (
         "U0232",
@@ -241,9 +241,9 @@ pub const CODES: &[CodeEntry] = &[
     ),
     (
         "invalid_encoding",
-        "not UTF-8",
-        "The row, the header or the whole file is not UTF-8 text; for a row it is refused, otherwise the file was parked.",
-        "Convert the files to UTF-8 where they are written, or with iconv before they are delivered. Rows of this file that were taken already come again in the converted one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
+        "bytes that are no characters",
+        "The row or the header has bytes that the encoding of `dialect.encoding` does not have, as a rule because the file is written in another one; the row is refused, or the file was parked.",
+        "Set `dialect.encoding` to what the files are written in, such as windows-1252. A file that was parked is then read again by itself; a refused row comes again in a mended file. Rows of this file that were taken already come again in the mended one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
     ),
     (
         "line_too_long",
