@@ -39,3 +39,5 @@ pub use codes::CODES;
 pub use config::CsvDropsConfig;
 pub use connector::CsvDrops;
 pub use sample::CsvDrafter;
+/// What the codes of the store and of packed files mean; they are those of every connector that reads files.
+pub use unbatch_object_files::CODES as FILE_CODES;

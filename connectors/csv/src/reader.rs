@@ -193,9 +193,9 @@ impl FileReader {
     pub fn raw_offset(&self) -> u64 {
         if self.is_plain() { self.place.byte } else { self.text.as_ref().map_or(0, TextReader::raw_offset) }
     }
-    /// What is to be told about how the file is written; continues its name.
-    pub fn notice(&self) -> Option<&str> {
-        self.text.as_ref()?.found().notice.as_deref()
+    /// Whether the file says itself that it is written otherwise than configured.
+    pub fn has_other_mark(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| text.found().notice.is_some())
     }
     pub fn rejected(&self) -> u64 {
         self.rejected

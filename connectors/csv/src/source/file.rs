@@ -63,8 +63,10 @@ impl Feed {
         let Some(id) = self.id_of(name, &stat)? else { return Ok(()) };
         let Some(text) = self.shared.folder.text(name, &stat)? else { return Ok(()) };
         let reader = FileReader::new(text, self.config.clone(), self.stop_after, self.portion);
-        if let Some(notice) = reader.notice() {
-            self.told.once(&self.reports, "byte_order_mark", name, notice);
+        if reader.has_other_mark() {
+            let message =
+                "has a byte order mark that says another encoding than `dialect.encoding`; it is read by the mark";
+            Word::Notice { code: "byte_order_mark", subject: name.to_owned(), message }.say(&self.reports);
         }
         let (part, name) = (part_of(&id), Arc::from(name));
         let (after, has_note, began_at, refused_before) = (None, false, None, 0);
