@@ -3,12 +3,12 @@
 //! A bucket has pages of at most [`PAGE_BYTES`], so that finishing a file rewrites a small note. Nothing is forgotten: a
 //! forgotten file that is still in the folder would be loaded twice.
 
-use crate::file_stat::FileStat;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use unbatch_api::names::murmur2;
 use unbatch_api::{Checkpoint, Error, NoteKey, Result};
+use unbatch_object_files::ObjectStat;
 
 const PREFIX: &str = "ledger/";
 /// Pages end here; the limit of a note leaves room for entries that grow a little in place.
@@ -39,9 +39,12 @@ pub struct Entry {
     /// Rises with each finished file of the split.
     pub seq: u64,
     #[serde(flatten)]
-    pub stat: FileStat,
-    /// Of the content; see `digest`.
+    pub stat: ObjectStat,
+    /// Of the content; see `content`.
     pub digest: String,
+    /// Bytes of its text, where that is not what lies in the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_bytes: Option<u64>,
     pub outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -78,7 +81,9 @@ impl Entry {
     /// How far the file was read or given up, when that is known.
     pub fn end(&self) -> Option<ReadTo> {
         match self.outcome {
-            Outcome::Loaded | Outcome::Skipped => Some(ReadTo::new(self.stat.size, self.digest.clone())),
+            Outcome::Loaded | Outcome::Skipped => {
+                Some(ReadTo::new(self.text_bytes.unwrap_or(self.stat.size), self.digest.clone()))
+            }
             Outcome::Failed => self.read_to.clone(),
             _ => None,
         }
@@ -259,7 +264,10 @@ fn entry_bytes(entry: &Entry) -> usize {
         .read_to
         .as_ref()
         .map_or(0, |r| r.prefix.len() + 50 + r.totals.iter().map(|(k, v)| 2 * k.len() + v.len() + 6).sum::<usize>());
-    2 * entry.path.len() + entry.digest.len() + entry.archive.as_ref().map_or(0, String::len) + read_to + 340
+    let upload = [&entry.stat.etag, &entry.stat.version].map(|tag| tag.as_ref().map_or(0, |tag| 2 * tag.len() + 14));
+    let text = entry.text_bytes.map_or(0, |_| 35);
+    let archive = entry.archive.as_ref().map_or(0, String::len);
+    2 * entry.path.len() + entry.digest.len() + archive + read_to + upload[0] + upload[1] + text + 340
 }
 
 fn bucket(path: &str) -> u8 {
@@ -290,8 +298,17 @@ mod tests {
             path: path.into(),
             id: "0123456789abcdef".into(),
             seq,
-            stat: FileStat { size: u64::MAX, mtime: i64::MAX, ctime: i64::MIN, inode: u64::MAX, born: Some(i64::MAX) },
+            stat: ObjectStat {
+                size: u64::MAX,
+                mtime: i64::MAX,
+                ctime: i64::MIN,
+                inode: u64::MAX,
+                born: Some(i64::MAX),
+                etag: Some("e".repeat(40)),
+                version: Some("v".repeat(32)),
+            },
             digest: "f".repeat(64),
+            text_bytes: Some(u64::MAX),
             outcome: Outcome::Loaded,
             code: None,
             rows: 1,

@@ -1,11 +1,11 @@
 //! What is kept beside the position of an open file, in the same commit.
 
-use crate::file_stat::FileStat;
 use crate::position::{Place, id_in};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use unbatch_api::{Checkpoint, Error, NoteKey, Result};
+use unbatch_object_files::ObjectStat;
 
 const OPEN_PREFIX: &str = "open/";
 
@@ -16,7 +16,7 @@ pub struct OpenNote {
     pub v: u32,
     /// Relative to the folder.
     pub path: String,
-    pub stat: FileStat,
+    pub stat: ObjectStat,
     /// Kernel that saw the stat; on another one it proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

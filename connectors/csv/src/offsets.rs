@@ -1,13 +1,13 @@
 //! The checkpoint in a person's words: `offsets get` and `offsets set`.
 
 use crate::config::CsvDropsConfig;
-use crate::file_stat::FileStat;
 use crate::folder::split_of;
 use crate::ledger::{Entry, Ledger, Outcome, is_ledger_key};
 use crate::notes::{OpenFile, open_files, open_key};
 use crate::position::part_of;
 use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::{Checkpoint, Error, Jump, PartView, Result};
+use unbatch_object_files::ObjectStat;
 
 /// Finished files that are shown, the newest ones.
 const FINISHED_SHOWN_MAX: usize = 20;
@@ -85,8 +85,9 @@ fn marked(name: &str, seq: u64, open: Option<&OpenFile>) -> Entry {
         path: name.into(),
         id: open.map(|o| o.id.clone()).unwrap_or_default(),
         seq,
-        stat: open.map(|o| o.note.stat).unwrap_or_default(),
+        stat: open.map(|o| o.note.stat.clone()).unwrap_or_default(),
         digest: String::new(),
+        text_bytes: None,
         outcome: Outcome::Marked,
         code: None,
         rows: open.map_or(0, |o| o.place.row),
@@ -99,8 +100,8 @@ fn marked(name: &str, seq: u64, open: Option<&OpenFile>) -> Entry {
 
 impl Entry {
     /// Whether the mark of this entry is for the file as it stands there now.
-    pub fn marks(&self, now: &FileStat) -> bool {
-        let is_of_any = self.stat == FileStat::default();
+    pub fn marks(&self, now: &ObjectStat) -> bool {
+        let is_of_any = self.stat == ObjectStat::default();
         // the same file, also when somebody wrote on in it, or one that was put back with its time
         let is_this = self.stat.is_same_file(now) || (self.stat.size, self.stat.mtime) == (now.size, now.mtime);
         self.outcome == Outcome::Marked && (is_of_any || is_this)

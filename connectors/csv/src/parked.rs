@@ -114,7 +114,8 @@ impl Parked {
 /// A digest of all that decides whether and how a file can be read: one that could not be may be readable under another.
 pub fn reading_of(config: &CsvDropsConfig, stop_after: &StopAfter) -> String {
     let limits = (config.record_max, config.field_max, config.field_lines_max, config.columns_max);
-    let parts = (&config.dialect, &config.columns, limits);
+    let packing = (config.compression, &config.entry, config.decompressed_max);
+    let parts = (&config.dialect, &config.columns, limits, packing);
     // plain data, which always has a text; if it had none, no change would be seen and nothing tried again
     let text = serde_json::to_string(&parts).unwrap_or_default();
     id_of(&[text.as_bytes(), format!("{:?} {:?}", stop_after.count, stop_after.percent).as_bytes()], 16)

@@ -4,18 +4,13 @@ use super::feed::{Feed, Halt};
 use super::file::Start;
 use super::told::Word;
 use crate::config::{Identity, OnGrowth, Redelivered};
-use crate::digest::ContentDigest;
-use crate::file_stat::FileStat;
-use crate::folder::{file_error, look};
+use crate::content::{self, Content};
 use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::position::Place;
 use bytes::Bytes;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use unbatch_api::failpoint::sabotaged;
 use unbatch_api::{Advance, NoteKey, Result};
+use unbatch_object_files::{ObjectStat, is_changed};
 
 /// What to do with a file.
 enum Verdict {
@@ -29,16 +24,9 @@ enum Verdict {
     NotNow,
 }
 
-/// Digests of a file as a whole and of its beginning.
-struct Content {
-    whole: String,
-    /// For each length asked for.
-    prefixes: Vec<String>,
-}
-
 impl Feed {
     /// Whether the ledger knows the file as it is now, without reading it.
-    pub(super) fn is_known(&self, name: &str, stat: &FileStat) -> bool {
+    pub(super) fn is_known(&self, name: &str, stat: &ObjectStat) -> bool {
         let is_same = |e: &Entry| match self.config.identity {
             _ if e.outcome == Outcome::Marked || self.is_due_again(e) => false,
             // rights or links may have changed, or everything but size and time: only reading tells
@@ -53,8 +41,8 @@ impl Feed {
     }
 
     /// Reads the file, or records why it is not read.
-    pub(super) fn take(&mut self, name: &str, stat: FileStat) -> Result<(), Halt> {
-        match self.examine(name, stat)? {
+    pub(super) fn take(&mut self, name: &str, stat: ObjectStat) -> Result<(), Halt> {
+        match self.examine(name, &stat)? {
             Verdict::Read(start) => self.read(name, stat, start),
             Verdict::SameFile(seq) => self.record_stat(name, seq, stat, vec![]),
             Verdict::Duplicate(seq) => {
@@ -76,22 +64,21 @@ impl Feed {
         }
     }
 
-    fn examine(&self, name: &str, stat: FileStat) -> Result<Verdict> {
+    fn examine(&self, name: &str, stat: &ObjectStat) -> Result<Verdict> {
         let entries: Vec<&Entry> = self.shared.ledger.of(name).collect();
         if entries.is_empty() {
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
-        let path = self.shared.folder.join(name);
-        let marked = entries.iter().find(|e| e.marks(&stat));
-        let grown_from = self.grown_from(&entries, &stat).filter(|_| marked.is_none());
-        let due = entries.iter().rev().find(|e| self.is_due_again(e) && self.is_same_delivery(e, &stat));
+        let marked = entries.iter().find(|e| e.marks(stat));
+        let grown_from = self.grown_from(&entries, stat).filter(|_| marked.is_none());
+        let due = entries.iter().rev().find(|e| self.is_due_again(e) && self.is_same_delivery(e, stat));
         let is_known = marked.is_some() || grown_from.is_some() || due.is_some();
         if self.config.identity == Identity::Delivery && !is_known {
             // each delivery counts
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
         let lengths: Vec<u64> = grown_from.iter().map(|(_, end)| end.byte).collect();
-        let Some(content) = content_of(&path, &stat, &lengths)? else { return Ok(Verdict::NotNow) };
+        let Some(content) = self.content_of(name, stat, &lengths)? else { return Ok(Verdict::NotNow) };
         if let Some(marked) = marked {
             return Ok(Verdict::MarkedDone(marked.seq, content.whole));
         }
@@ -101,13 +88,15 @@ impl Feed {
         if self.config.identity == Identity::Content
             && let Some(same) = entries.iter().rev().find(|e| e.digest == content.whole)
         {
-            return Ok(self.same_content(same, &stat));
+            return Ok(self.same_content(same, stat));
         }
         if let Some(from) = grown_from
-            && content.prefixes.first().is_some_and(|prefix| *prefix == from.1.prefix)
+            && let Some(Some(beginning)) = content.beginnings.first()
+            && beginning.digest == from.1.prefix
+            && content.length > from.1.byte
             && !sabotaged("file-grown")
         {
-            return self.grown(from, &path, content.whole);
+            return Ok(self.grown(from, beginning.last, content.whole));
         }
         Ok(Verdict::Read(Start::Whole { again: None }))
     }
@@ -117,7 +106,7 @@ impl Feed {
         entry.outcome == Outcome::Failed && self.shared.parked.is_of_another_reading(&entry.id, &self.reading)
     }
 
-    fn is_same_delivery(&self, entry: &Entry, stat: &FileStat) -> bool {
+    fn is_same_delivery(&self, entry: &Entry, stat: &ObjectStat) -> bool {
         match self.config.identity {
             Identity::Content => entry.stat.is_same_content(stat),
             Identity::Delivery => (entry.stat.size, entry.stat.mtime) == (stat.size, stat.mtime),
@@ -137,7 +126,7 @@ impl Feed {
 
     /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
     /// is another delivery, also when it begins alike.
-    fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &FileStat) -> Option<(&'a Entry, ReadTo)> {
+    fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &ObjectStat) -> Option<(&'a Entry, ReadTo)> {
         let is_done = |e: &&&Entry| matches!(e.outcome, Outcome::Loaded | Outcome::Failed | Outcome::Skipped);
         let entry = entries.iter().rev().find(is_done)?;
         if entry.outcome == Outcome::Failed && self.config.on_growth == OnGrowth::Alarm {
@@ -145,11 +134,12 @@ impl Feed {
         }
         // without a row that could be doubled a file that grew is a new one
         let is_beginning = entry.rows > 0 && entry.stat.is_same_file(stat);
-        let end = entry.end().filter(|end| is_beginning && end.byte < stat.size)?;
+        // the size of what is packed says nothing of its text
+        let end = entry.end().filter(|end| is_beginning && (entry.text_bytes.is_some() || end.byte < stat.size))?;
         Some((entry, end))
     }
 
-    fn same_content(&self, entry: &Entry, stat: &FileStat) -> Verdict {
+    fn same_content(&self, entry: &Entry, stat: &ObjectStat) -> Verdict {
         if entry.stat.is_same_content(stat) {
             return Verdict::SameFile(entry.seq);
         }
@@ -164,27 +154,25 @@ impl Feed {
         }
     }
 
-    fn grown(&self, (entry, end): (&Entry, ReadTo), path: &Path, digest: String) -> Result<Verdict> {
-        let mut last = [0];
-        let read = File::open(path).and_then(|f| f.read_exact_at(&mut last, end.byte - 1));
-        read.map_err(|e| file_error("reading the end of the old content failed", path, e))?;
-        let ended_a_line = matches!(last, [b'\n' | b'\r']);
+    /// `last`: the last byte of the old content.
+    fn grown(&self, (entry, end): (&Entry, ReadTo), last: Option<u8>, digest: String) -> Verdict {
+        let ended_a_line = matches!(last, Some(b'\n' | b'\r'));
         // what was given up by hand is not taken up again because somebody still writes
         let is_given_up = entry.outcome == Outcome::Skipped;
         if self.config.on_growth == OnGrowth::Alarm || is_given_up || !ended_a_line {
-            return Ok(Verdict::GrownUnread(digest));
+            return Verdict::GrownUnread(digest);
         }
         let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
-        Ok(Verdict::Read(Start::Behind { place, read: end, rejected: entry.rejected, refused_before: 0, again: None }))
+        Verdict::Read(Start::Behind { place, read: end, rejected: entry.rejected, refused_before: 0, again: None })
     }
 
-    fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat, words: Vec<Word>) -> Result<(), Halt> {
+    fn record_stat(&mut self, name: &str, seq: u64, stat: ObjectStat, words: Vec<Word>) -> Result<(), Halt> {
         let change = self.shared.ledger.change(name, seq, |e| e.stat = stat)?;
         self.give_note(change, words)
     }
 
     /// One entry for each path says that it grew, however often it does.
-    fn record_growth(&mut self, name: &str, stat: FileStat, digest: String) -> Result<(), Halt> {
+    fn record_growth(&mut self, name: &str, stat: ObjectStat, digest: String) -> Result<(), Halt> {
         let known = self.shared.ledger.of(name).find(|e| e.outcome == Outcome::Grown).map(|e| e.seq);
         let change = match known {
             Some(seq) => self.shared.ledger.change(name, seq, |e| (e.stat, e.digest) = (stat, digest))?,
@@ -195,6 +183,7 @@ impl Feed {
                     seq: self.shared.ledger.next_seq(),
                     stat,
                     digest,
+                    text_bytes: None,
                     outcome: Outcome::Grown,
                     code: None,
                     rows: 0,
@@ -217,36 +206,16 @@ impl Feed {
         let batch = self.empty_batch(Advance::default().note(key, Some(bytes)));
         self.give(batch, words)
     }
-}
 
-/// Reads a file for its digests; `None` when it is not the file of `stat`, before or after.
-fn content_of(path: &Path, stat: &FileStat, lengths: &[u64]) -> Result<Option<Content>> {
-    let failed = |e| file_error("reading a file for its digest failed", path, e);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(e)),
-    };
-    let (mut digest, mut prefixes, mut seen) = (ContentDigest::new(), Vec::new(), 0u64);
-    let mut buffer = vec![0; 1 << 18];
-    let mut cuts = lengths.iter().copied().chain([stat.size]).peekable();
-    while let Some(cut) = cuts.next() {
-        while seen < cut {
-            let most = (cut - seen).min(buffer.len() as u64) as usize;
-            match file.read(&mut buffer[..most]) {
-                Ok(0) => return Ok(None),
-                Ok(n) => {
-                    digest.update(&buffer[..n]);
-                    seen += n as u64;
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(failed(e)),
-            }
-        }
-        if cuts.peek().is_some() {
-            prefixes.push(digest.so_far());
-        }
+    /// Reads a file for its digests; `None` when it is not the file of `stat`, before or after.
+    fn content_of(&self, name: &str, stat: &ObjectStat, lengths: &[u64]) -> Result<Option<Content>> {
+        let folder = &self.shared.folder;
+        let Some(text) = folder.text(name, stat)? else { return Ok(None) };
+        let content = match content::read(text, stat.size, lengths) {
+            Err(error) if is_changed(&error) => return Ok(None),
+            content => content?,
+        };
+        let is_still = folder.files_stand_still() || folder.look(name)?.is_some_and(|now| now.is_same_content(stat));
+        Ok(is_still.then_some(content))
     }
-    let is_still = look(path, true)?.is_some_and(|now| now.is_same_content(stat));
-    Ok(is_still.then(|| Content { whole: digest.so_far(), prefixes }))
 }

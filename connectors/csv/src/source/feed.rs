@@ -4,18 +4,17 @@ use super::Fed;
 use super::expect::Expectations;
 use super::stop::Stop;
 use super::told::{Given, Word};
-use crate::config::{CsvDropsConfig, FileOrder};
+use crate::config::CsvDropsConfig;
 use crate::decode;
-use crate::file_stat::{FileStat, host_id};
-use crate::folder::{self, Listing, Names, Settling, Told};
+use crate::folder::{self, Folder, Listing, Names};
 use crate::ledger::{Ledger, Outcome};
 use crate::notes::{OpenFile, open_files};
 use crate::owner::Owner;
 use crate::parked::{Parked, Settled, reading_of};
 use crate::reader::{PIECE_BYTES, Portion};
 use crate::release::{RETURNED_UNSEEN, Releaser};
+use crate::settling::{Settling, Told};
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -24,6 +23,7 @@ use unbatch_api::{
     Advance, Batch, Bound, Committed, Error, Reports, Result, RowOrigin, SourceContext, SplitId, StopAfter, StreamName,
     StreamSchema,
 };
+use unbatch_object_files::{ObjectStat, host_id};
 
 /// A file that is still not ready after this time is told about.
 const WAITING_TOLD_AFTER: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ const PARKED_TOLD_MAX: usize = 20;
 
 /// What the thread shares with the source, or is given by it.
 pub struct Shared {
-    pub folder: PathBuf,
+    pub folder: Folder,
     pub names: Names,
     pub ledger: Ledger,
     pub parked: Parked,
@@ -61,6 +61,8 @@ pub struct Feed {
     pub(super) revision: u64,
     pub(super) host: Option<String>,
     pub(super) settling: Settling,
+    /// How often the folder is listed.
+    pub(super) poll: Duration,
     pub(super) told: Told,
     pub(super) archive_name: Option<crate::archive::Mark>,
     committed: Committed,
@@ -91,7 +93,7 @@ impl From<Error> for Halt {
 impl Feed {
     pub fn new(config: Arc<CsvDropsConfig>, cx: &SourceContext, shared: Shared) -> Result<Self> {
         let releaser = shared.releaser.as_ref().map(|r| r.lock().unwrap_or_else(PoisonError::into_inner));
-        let archive_name = releaser.as_ref().filter(|r| r.archive().is_some()).map(|r| r.mark().clone());
+        let archive_name = releaser.as_ref().filter(|r| r.archives()).map(|r| r.mark().clone());
         drop(releaser);
         let portion =
             Portion { rows: cx.limits.batch_rows.max(1), bytes: cx.limits.batch_bytes.clamp(1 << 12, PIECE_BYTES) };
@@ -106,7 +108,8 @@ impl Feed {
             portion,
             revision: cx.revision,
             host: host_id(),
-            settling: Settling::new(config.ready_when.clone(), config.order == FileOrder::Name),
+            settling: Settling::new(&config, &shared.names, shared.folder.files_stand_still()),
+            poll: config.poll(shared.folder.as_local().is_some()),
             told: Told::default(),
             archive_name,
             committed: cx.committed.clone(),
@@ -142,10 +145,10 @@ impl Feed {
         loop {
             self.go_on()?;
             let began = Instant::now();
-            let listing = folder::list(&self.shared.folder, &self.shared.names, self.config.follows_links())?;
+            let listing = self.shared.folder.list(&self.shared.names)?;
             hit("csv.after_list")?;
             if let Some(owner) = &self.shared.owner {
-                owner.check_others(&self.shared.folder, &listing)?;
+                owner.check_others(self.shared.folder.store(), &listing)?;
             }
             if listing.unreadable_names > 0 {
                 self.told.once(
@@ -234,7 +237,7 @@ impl Feed {
         let candidates: Vec<_> =
             listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
         self.bytes_after = candidates.iter().map(|(_, stat)| stat.size).sum();
-        let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call);
+        let judged = self.settling.judge(listing, candidates, now, !is_last_call);
         self.reports.set("files_waiting", judged.waiting.len() as i64);
         self.tell_backlog(judged.ready.len() + judged.waiting.len());
         let (all, given) = (judged.ready.len(), self.given);
@@ -245,7 +248,7 @@ impl Feed {
             self.take_or_leave(name, stat, &mut left)?;
             self.tell_backlog(all - i - 1 + judged.waiting.len());
             // files may have come meanwhile that belong before the next one
-            let is_old = now.elapsed() > self.config.poll.0.max(10 * listed_in);
+            let is_old = now.elapsed() > self.poll.max(10 * listed_in);
             if is_old && i + 1 < all {
                 return Ok(Round::Again);
             }
@@ -264,8 +267,8 @@ impl Feed {
                 left.iter().for_each(|(name, why)| self.reports.parked(name, why));
                 Round::Over
             }
-            true if is_waiting => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
-            true => Round::Idle(self.config.poll.0),
+            true if is_waiting => Round::Idle(self.poll.min(patience.max(Duration::from_millis(1)))),
+            true => Round::Idle(self.poll),
         })
     }
 
@@ -277,10 +280,10 @@ impl Feed {
 
     /// Reads a file. One that may not be read, and of which nothing was handed on, is told and left for another round: it must
     /// not keep the others.
-    fn take_or_leave(&mut self, name: String, stat: FileStat, left: &mut Vec<(String, String)>) -> Result<(), Halt> {
+    fn take_or_leave(&mut self, name: String, stat: ObjectStat, left: &mut Vec<(String, String)>) -> Result<(), Halt> {
         let given = self.given;
         match self.take(&name, stat) {
-            Err(Halt::Failed(error)) if given == self.given && error.code_text() == Some("U0221") => {
+            Err(Halt::Failed(error)) if given == self.given && matches!(error.code_text(), Some("U0221" | "U0314")) => {
                 let why = error.one_line();
                 self.told.once(&self.reports, "unreadable", &name, &why);
                 left.push((name, why));
@@ -302,7 +305,7 @@ impl Feed {
     }
 
     /// Whether the ledger leaves open what to do with the file.
-    fn is_candidate(&self, name: &str, stat: &FileStat) -> bool {
+    fn is_candidate(&self, name: &str, stat: &ObjectStat) -> bool {
         if self.listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
             return false;
         }

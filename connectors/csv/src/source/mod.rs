@@ -9,18 +9,17 @@ mod stop;
 mod told;
 
 use crate::config::CsvDropsConfig;
-use crate::folder::{self, Names};
+use crate::folder::{Folder, Names};
 use crate::ledger::Ledger;
-use crate::location::Location;
 use crate::owner::Owner;
 use crate::parked::Parked;
 use crate::release::Releaser;
 use expect::Expectations;
 use feed::Feed;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use stop::Stop;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use told::Given;
 use unbatch_api::names::SplitIndex;
@@ -38,7 +37,7 @@ pub struct CsvSource {
     stop: Arc<Stop>,
     expectations: Arc<Expectations>,
     releaser: Option<Arc<Mutex<Releaser>>>,
-    folder: PathBuf,
+    folder: Folder,
     names: Names,
     reports: Reports,
 }
@@ -46,36 +45,35 @@ pub struct CsvSource {
 impl CsvSource {
     /// Opens the folder at `cx.resume` and starts to read.
     pub async fn open(config: Arc<CsvDropsConfig>, cx: SourceContext) -> Result<Self> {
-        blocking("opening the folder", move || Self::start(config, cx)).await
+        let runtime = Handle::current();
+        blocking("opening the folder", move || Self::start(config, cx, &runtime)).await
     }
 
-    fn start(config: Arc<CsvDropsConfig>, cx: SourceContext) -> Result<Self> {
-        let folder = folder_of(&config, &cx.place.base)?;
+    fn start(config: Arc<CsvDropsConfig>, cx: SourceContext, runtime: &Handle) -> Result<Self> {
+        let folder = Folder::open(&config, &cx.place.base, &*cx.place.secrets, runtime)?;
         let split = match cx.place.split.index {
             SplitIndex::Number(n) => n,
             SplitIndex::Replay => 0,
         };
         let names = Names::new(&config, split)?;
         if cx.bound == Bound::Once {
-            folder::must_exist(&folder)?;
+            folder.must_exist()?;
         }
-        let listing = folder::list(&folder, &names, config.follows_links())?;
+        let listing = folder.list(&names)?;
         let (ledger, parked) = (Ledger::read(&cx.resume)?, Parked::read(&cx.resume)?);
         // who only looks takes nothing away, not even what an earlier run left to be taken
-        let releaser = if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx)? };
+        let releaser = if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx, runtime)? };
         if let Some(releaser) = &releaser {
             let known: HashSet<&str> = ledger.files().map(|e| crate::archive::digits(&e.digest)).collect();
-            if let Some(archive) = releaser.archive() {
-                releaser.mark().check_archive(archive, &known)?;
-            }
+            releaser.check_archive(&known)?;
             for name in &listing.hidden {
-                releaser.mark().check_known(name, &folder, &known)?;
+                releaser.mark().check_known(name, folder.store(), &known)?;
             }
         }
         let owner = (!cx.looks_only).then(|| Owner::new(&config, &cx.place));
         if let Some(owner) = &owner {
-            owner.check_others(&folder, &listing)?;
-            owner.claim(&folder, &config.after)?;
+            owner.check_others(folder.store(), &listing)?;
+            owner.claim(folder.store(), &config.after)?;
         }
 
         let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
@@ -125,7 +123,8 @@ impl Source for CsvSource {
 
     async fn vouch(&mut self, advance: &Advance) -> Result<()> {
         let due = self.expectations.due(advance)?;
-        blocking("looking at open files", move || expect::verify(&due)).await
+        let folder = self.folder.clone();
+        blocking("looking at open files", move || expect::verify(&folder, &due)).await
     }
 
     async fn settle(&mut self, committed: &Checkpoint) -> Result<()> {
@@ -133,7 +132,7 @@ impl Source for CsvSource {
         let Some(releaser) = self.releaser.clone() else { return Ok(()) };
         let (folder, names, committed) = (self.folder.clone(), self.names.clone(), committed.clone());
         blocking("releasing files", move || {
-            let listing = folder::list(&folder, &names, false)?;
+            let listing = folder.list(&names)?;
             let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
             releaser.release_all(&listing, &committed)
         })
@@ -144,14 +143,6 @@ impl Source for CsvSource {
 impl Drop for CsvSource {
     fn drop(&mut self) {
         self.stop.set();
-    }
-}
-
-/// The folder that is read.
-pub fn folder_of(config: &CsvDropsConfig, base: &Path) -> Result<PathBuf> {
-    match Location::parse(&config.url) {
-        Ok(location) => Ok(location.resolve(base)),
-        Err(message) => Err(Error::misconfigured(format!("reading `url` failed: {message}")).code("U0210")),
     }
 }
 
