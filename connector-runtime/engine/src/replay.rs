@@ -373,7 +373,9 @@ impl Reading {
 fn stepped_already() -> Error {
     Error::misconfigured("the sink refused the row after the steps, and it cannot go through them again")
         .code("U0412")
-        .help("mend it at the source and have it delivered again, then `unbatch quarantine settle` takes it off the list")
+        .help(
+            "mend it at the source and have it delivered again, then `unbatch quarantine settle` takes it off the list",
+        )
 }
 
 fn unreadable(entry: &QuarantineEntry, error: &Error) -> RejectedRow {

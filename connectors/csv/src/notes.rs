@@ -34,6 +34,9 @@ pub struct OpenNote {
     /// Where reading began, when it was not the beginning: the file had grown, or was parked there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<u64>,
+    /// Places in it are those of its text, and its size says nothing of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_packed: bool,
     /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<String, String>,

@@ -133,22 +133,25 @@ fn name_of(open: &[OpenFile], ledger: &Ledger, part: &str) -> String {
 
 fn open_view(open: &OpenFile) -> PartView {
     let place = open.place;
+    let read = match open.note.is_packed {
+        false => format!("{} of {}", bytes(place.byte), bytes(open.note.stat.size)),
+        // how much text there is nobody knows before its end
+        true => format!("{} of its text", bytes(place.byte)),
+    };
     PartView {
         // by its name, as the finished ones; two files under one name are not open at once
         part: open.note.path.clone(),
         position: place.to_position().to_string(),
-        meaning: format!(
-            "{} rows read, {} of {}{}",
-            grouped(place.row),
-            bytes(place.byte),
-            bytes(open.note.stat.size),
-            rejected(open.note.rejected)
-        ),
+        meaning: format!("{} read, {read}{}", rows(place.row), rejected(open.note.rejected)),
     }
 }
 
+fn rows(count: u64) -> String {
+    format!("{} row{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 fn finished_view(entry: &Entry) -> PartView {
-    let rows = || format!("{} rows, {}{}", grouped(entry.rows), bytes(entry.stat.size), rejected(entry.rejected));
+    let rows = || format!("{}, {}{}", rows(entry.rows), bytes(entry.stat.size), rejected(entry.rejected));
     let (position, meaning) = match entry.outcome {
         Outcome::Loaded => ("done", rows()),
         Outcome::Failed => ("failed", format!("{} after {}", entry.code.as_deref().unwrap_or("parked"), rows())),

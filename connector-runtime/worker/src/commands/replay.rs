@@ -203,6 +203,9 @@ fn replayed_text(replayed: &Replayed, keep_newer: bool, terminal: &Terminal) -> 
         let _ = write!(text, ", {} {what}", grouped(count));
     }
     text.push('\n');
+    if replayed.still_wrong > 0 {
+        text.push_str("  what nobody can mend is taken off the list by `unbatch quarantine settle`\n");
+    }
     text
 }
 

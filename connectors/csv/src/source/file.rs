@@ -369,6 +369,7 @@ impl Feed {
             rejected: reading.reader.rejected(),
             refused_before: reading.refused_before,
             began_at: reading.began_at,
+            is_packed: !reading.reader.is_plain(),
             totals: reading.reader.totals(),
         }
     }
