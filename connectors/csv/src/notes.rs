@@ -34,6 +34,9 @@ pub struct OpenNote {
     /// Where reading began, when it was not the beginning: the file had grown, or was parked there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<u64>,
+    /// The way to its text where that is not the usual one; see `CsvDropsConfig::way_to_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
     /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<String, String>,
