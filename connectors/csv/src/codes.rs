@@ -114,6 +114,12 @@ pub const CODES: &[CodeEntry] = &[
         "Give each column its `width` in characters, and `at` where something stands between two of them.",
     ),
     (
+        "U0236",
+        "what is expected cannot be",
+        "`expect` has a `by` that is no time of day, an unknown `zone`, a `grace` above 12h, no files, a day twice, or stands beside `splits` above 1.",
+        "Do as the message says. It is written `{by: \"06:00\", zone: Europe/Berlin, grace: 30m}`.",
+    ),
+    (
         "ambiguous_time",
         "a local time that there was twice",
         "When the clocks of `zone` were set back they showed this time twice.",
@@ -188,8 +194,14 @@ pub const CODES: &[CodeEntry] = &[
     (
         "duplicate",
         "a file was delivered again",
-        "A file has the name and content of one that was read before, so it was not read a second time.",
-        "Nothing, if it was sent twice by mistake. To load it all the same set it to `again` with `unbatch offsets set`, or set `redelivered: load`.",
+        "A file has the name and content of one that was read before, so it was not read a second time. With a date for its subject: nothing else came by the time that `expect` names.",
+        "Nothing, if it was sent twice by mistake; with `expect`, ask the sender for the day's files. To load it all the same set it to `again` with `unbatch offsets set`, or set `redelivered: load`.",
+    ),
+    (
+        "empty",
+        "what came had no rows",
+        "Files came by the time that `expect` names, and so many of them have no rows that the rest is not enough. They were taken as they are.",
+        "Ask the sender whether that is meant. When files with rows come, the next judgement says so.",
     ),
     (
         "field_too_large",
@@ -246,6 +258,12 @@ pub const CODES: &[CodeEntry] = &[
         "Set `dialect.encoding` to what the files are written in, such as windows-1252. A file that was parked is then read again by itself; a refused row comes again in a mended file. Rows of this file that were taken already come again in the mended one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
     ),
     (
+        "late",
+        "files did not come in time",
+        "Fewer files than `expect` names had come by that time; they are awaited, or came later. Nothing waits for them, and they are read when they come.",
+        "Nothing, if they came. Otherwise ask the sender; after `grace` they are told as `missing`. If they are late every day, move `by`.",
+    ),
+    (
         "line_too_long",
         "a line with too many characters",
         "With `format: fixed` the line is longer than `dialect.line_width`, or than where the last column ends.",
@@ -268,6 +286,12 @@ pub const CODES: &[CodeEntry] = &[
         "a file goes on with another rest",
         "With `on_bad_file: stop`: a file that was read in part is not the same any more behind the rows that were committed. Those are the same, so it goes on behind them.",
         "Nothing, if it was mended after it stopped the pipeline. Otherwise ask its sender: files should be renamed into the folder when they are complete.",
+    ),
+    (
+        "missing",
+        "files did not come",
+        "Fewer files than `expect` names had come by that time, also within `grace` after it, and since.",
+        "Ask the sender. When they come they are read, the alarm ends, and they count for the next day too. If no files are due on such days, set `expect.days`.",
     ),
     (
         "missing_required",

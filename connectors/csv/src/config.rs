@@ -3,10 +3,13 @@
 
 mod column;
 mod dialect;
+mod expect;
 
 pub use column::{Ambiguous, Column, DecimalMark, Empty, Negative, Thousands};
 pub use dialect::{Counted, Dialect, Escapes, Format, Header, Ragged, Sum, Trailer, Trim, one_byte};
+pub use expect::{Expect, Weekday};
 
+use crate::digest::id_of;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -20,7 +23,7 @@ pub struct CsvDropsConfig {
     /// The folder: a path, a `file:` URL, `s3://bucket/folder/`, `gs://bucket/folder/` or `az://container/folder/`. A relative one
     /// starts at the folder of the pipeline file. Folders inside it are not looked into.
     pub url: String,
-    /// How to reach the object store of `url`; a folder needs nothing of it.
+    /// How to reach the object store of `url`. Default: by what the environment says; a folder needs nothing of it.
     #[serde(default, skip_serializing)]
     pub store: StoreConfig,
     /// Which files, as a glob over the whole file name: `prices_*.csv`. Names that begin with a dot are never read.
@@ -61,6 +64,10 @@ pub struct CsvDropsConfig {
     /// appended, when the old content is a prefix of the new and ended with a line break.
     #[serde(default)]
     pub on_growth: OnGrowth,
+    /// By when files must have come each day; late, missing, empty and duplicate ones are told in status and metrics, and nothing waits for
+    /// them. Default: nothing is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// In which order files that are ready are read: by `name`, or `none` (as the file system lists them). One file at a time
     /// is read in a split either way.
     #[serde(default)]
@@ -197,6 +204,15 @@ impl CsvDropsConfig {
         // what is no encoding does not get past `validate`
         let encoding = TextEncoding::parse(&self.dialect.encoding).unwrap_or_default();
         Layers { compression: self.compression, entry: self.entry.clone(), encoding, limits }
+    }
+
+    /// Names the way from files to text where it is not that of plain UTF-8, so that texts of two ways are not compared.
+    pub fn way_to_text(&self) -> Option<String> {
+        let encoding = self.layers().encoding;
+        let is_usual = encoding.is_utf8() && self.entry.is_none() && self.compression == Compression::Auto;
+        let entry = self.entry.as_deref().unwrap_or_default();
+        (!is_usual)
+            .then(|| id_of(&[encoding.name().as_bytes(), self.compression.as_str().as_bytes(), entry.as_bytes()], 8))
     }
 
     /// Symbolic links are read only where files are kept: moving one would move the link and not the file.

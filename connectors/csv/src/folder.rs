@@ -10,7 +10,9 @@ use tokio::runtime::Handle;
 use unbatch_api::config::Resolver;
 use unbatch_api::names::murmur2;
 use unbatch_api::{Error, Result};
-use unbatch_object_files::{Layers, Location, Look, ObjectStat, Store, TextReader, is_changed, open_store};
+use unbatch_object_files::{
+    Layers, Listed, LocalFolder, Location, Look, ObjectStat, Store, TextReader, is_changed, open_store,
+};
 
 /// In the name of a file that was put back beside a newer one.
 pub const RETURNED: &str = "~returned-";
@@ -89,6 +91,8 @@ pub struct Listing {
 #[derive(Clone, Debug)]
 pub struct Folder {
     store: Arc<dyn Store>,
+    /// The same folder where symbolic links are followed: for looking, never for taking away.
+    following: Arc<dyn Store>,
     layers: Layers,
 }
 
@@ -96,9 +100,13 @@ impl Folder {
     /// Nothing is asked of the store yet. `runtime` is for requests to object stores.
     pub fn open(config: &CsvDropsConfig, base: &Path, secrets: &dyn Resolver, runtime: &Handle) -> Result<Self> {
         let mut options = config.store.resolve(secrets)?;
-        options.follow_links = config.follows_links();
-        let store = open_store(&location_of(config)?, base, &options, runtime)?;
-        Ok(Self { store, layers: config.layers() })
+        options.follow_links = true;
+        let following = open_store(&location_of(config)?, base, &options, runtime)?;
+        let store: Arc<dyn Store> = match following.location().as_folder() {
+            Some(folder) if !config.follows_links() => Arc::new(LocalFolder::new(folder, false)),
+            _ => following.clone(),
+        };
+        Ok(Self { store, following, layers: config.layers() })
     }
 
     pub fn store(&self) -> &dyn Store {
@@ -141,14 +149,21 @@ impl Folder {
         let mut pages = self.store.list(None, &wanted)?;
         while let Some(page) = pages.next_page()? {
             listing.unreadable_names += page.unreadable_names;
-            page.files.into_iter().for_each(|file| listing.add(names, file.name, file.look));
+            for Listed { name, look } in page.files {
+                let is_link = names.is_marker(&name) && matches!(look, Look::NoFile);
+                let look = match is_link.then(|| self.look(&name)) {
+                    Some(Ok(Some(stat))) => Look::File(stat),
+                    _ => look,
+                };
+                listing.add(names, name, look);
+            }
         }
         Ok(listing)
     }
 
     /// The stat of a regular file; `None` when there is none.
     pub fn look(&self, name: &str) -> Result<Option<ObjectStat>> {
-        self.store.head(name)
+        self.following.head(name)
     }
 
     /// The text of a file; `None` when it is not the one of `stat` any more.

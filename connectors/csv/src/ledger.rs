@@ -45,6 +45,9 @@ pub struct Entry {
     /// Bytes of its text, where that is not what lies in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_bytes: Option<u64>,
+    /// The way to its text where that was not the usual one; see `CsvDropsConfig::way_to_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
     pub outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -55,6 +58,12 @@ pub struct Entry {
     /// Its name in the archive, whether or not it is there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
+    /// When it came, in milliseconds since 1970; only with `expect`, see `schedule::arrival`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came: Option<i64>,
+    /// When it was last delivered again and not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_again: Option<i64>,
     /// Of a parked file: how far its `rows` go, so that what is appended can be read from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_to: Option<ReadTo>,
@@ -81,6 +90,8 @@ impl Entry {
     /// How far the file was read or given up, when that is known.
     pub fn end(&self) -> Option<ReadTo> {
         match self.outcome {
+            // what was given up was parked there, as a rule, and the digest of the whole may not be one of text alone
+            Outcome::Skipped if self.read_to.is_some() => self.read_to.clone(),
             Outcome::Loaded | Outcome::Skipped => {
                 Some(ReadTo::new(self.text_bytes.unwrap_or(self.stat.size), self.digest.clone()))
             }
@@ -265,9 +276,10 @@ fn entry_bytes(entry: &Entry) -> usize {
         .as_ref()
         .map_or(0, |r| r.prefix.len() + 50 + r.totals.iter().map(|(k, v)| 2 * k.len() + v.len() + 6).sum::<usize>());
     let upload = [&entry.stat.etag, &entry.stat.version].map(|tag| tag.as_ref().map_or(0, |tag| 2 * tag.len() + 14));
-    let text = entry.text_bytes.map_or(0, |_| 35);
+    let text = entry.text_bytes.map_or(0, |_| 35) + entry.way.as_ref().map_or(0, |_| 17);
     let archive = entry.archive.as_ref().map_or(0, String::len);
-    2 * entry.path.len() + entry.digest.len() + archive + read_to + upload[0] + upload[1] + text + 340
+    let came = [entry.came, entry.came_again].iter().flatten().count() * 36;
+    2 * entry.path.len() + entry.digest.len() + archive + read_to + upload[0] + upload[1] + text + came + 340
 }
 
 fn bucket(path: &str) -> u8 {
@@ -309,12 +321,15 @@ mod tests {
             },
             digest: "f".repeat(64),
             text_bytes: Some(u64::MAX),
+            way: Some("f".repeat(8)),
             outcome: Outcome::Loaded,
             code: None,
             rows: 1,
             rejected: 0,
             line: 2,
             archive: Some("x".repeat(200)),
+            came: Some(i64::MIN),
+            came_again: Some(i64::MIN),
             read_to: None,
         }
     }

@@ -28,6 +28,7 @@ mod replay;
 mod rewrite;
 mod sample;
 mod scanner;
+mod schedule;
 mod settling;
 mod source;
 mod syntax;

@@ -37,6 +37,9 @@ pub struct OpenNote {
     /// Places in it are those of its text, and its size says nothing of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_packed: bool,
+    /// The way to its text where that is not the usual one; see `CsvDropsConfig::way_to_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
     /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<String, String>,

@@ -72,7 +72,7 @@ fn marks(open: &[OpenFile], ledger: &Ledger, name: &str) -> Result<Vec<Entry>> {
         return Ok(vec![marked(name, ledger.next_seq(), None)]);
     }
     let given_up = ledger.of(name).filter(|e| matches!(e.outcome, Outcome::Failed | Outcome::Grown));
-    let marks: Vec<Entry> = given_up.map(|e| Entry { outcome: Outcome::Skipped, read_to: None, ..e.clone() }).collect();
+    let marks: Vec<Entry> = given_up.map(|e| Entry { outcome: Outcome::Skipped, ..e.clone() }).collect();
     if marks.is_empty() {
         return Err(refused(format!("`{name}` is done")));
     }
@@ -88,12 +88,15 @@ fn marked(name: &str, seq: u64, open: Option<&OpenFile>) -> Entry {
         stat: open.map(|o| o.note.stat.clone()).unwrap_or_default(),
         digest: String::new(),
         text_bytes: None,
+        way: open.and_then(|o| o.note.way.clone()),
         outcome: Outcome::Marked,
         code: None,
         rows: open.map_or(0, |o| o.place.row),
         rejected: open.map_or(0, |o| o.note.rejected),
         line: open.map_or(0, |o| o.place.line),
         archive: None,
+        came: None,
+        came_again: None,
         read_to: None,
     }
 }

@@ -35,14 +35,16 @@ impl Owner {
     }
 
     /// Leaves our marker when `after` takes files away, and removes it when it no longer does.
-    pub fn claim(&self, store: &dyn Store, after: &After) -> Result<()> {
+    pub fn claim(&self, store: &dyn Store, listing: &Listing, after: &After) -> Result<()> {
         let marker = self.marker();
         if *after == After::Keep {
-            // a folder that may only be read has no marker of ours
-            return match store.head(&marker)? {
-                Some(stat) => store.delete(&marker, &stat).map(|_| ()),
-                None => Ok(()),
-            };
+            // a folder that may only be read has no marker of ours, and who may not look at what is not there need not
+            if listing.hidden.contains(&marker)
+                && let Some(stat) = store.head(&marker)?
+            {
+                store.delete(&marker, &stat)?;
+            }
+            return Ok(());
         }
         let text = serde_json::to_vec(self).map_err(|e| Error::bug("encoding the owner marker failed").caused_by(e))?;
         if read_small(store, &marker, MARKER_BYTES_MAX).is_ok_and(|there| there.is_some_and(|there| there == text)) {

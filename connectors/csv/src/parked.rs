@@ -86,6 +86,12 @@ impl Parked {
         Ok((key_of(id), bytes.into()))
     }
 
+    /// The file was looked at under this configuration too, and stays as it is; gives the note.
+    pub fn looked_at(&mut self, id: &str, reading: &str) -> Result<Option<(NoteKey, Bytes)>> {
+        let Some(file) = self.0.get(id).cloned() else { return Ok(None) };
+        self.add(id, ParkedFile { reading: reading.to_owned(), ..file }).map(Some)
+    }
+
     /// Whether the file of this delivery could not be read under another configuration than `reading`. Of one that was parked
     /// before this was kept nobody knows.
     pub fn is_of_another_reading(&self, id: &str, reading: &str) -> bool {

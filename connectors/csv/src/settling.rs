@@ -93,6 +93,11 @@ impl Settling {
         self.patience
     }
 
+    /// Whether files are whole when their markers are there.
+    pub fn needs_marker(&self) -> bool {
+        self.needs_marker
+    }
+
     pub fn why_waiting(&self) -> &'static str {
         match self.needs_marker {
             false => "is not read yet: it is still being written",

@@ -6,6 +6,7 @@ mod trailer;
 
 use crate::config::{After, CsvDropsConfig, ReadyWhen};
 use crate::folder::matcher;
+use crate::schedule::{GRACE_HOURS_MAX, Schedule, Wrong};
 use unbatch_api::{Problem, Severity};
 use unbatch_object_files::{Compression, Location};
 
@@ -19,6 +20,7 @@ pub fn problems(config: &CsvDropsConfig) -> Vec<Problem> {
     columns::check(config, &mut found);
     trailer::check(config, &mut found);
     limits(config, &mut found);
+    expected(config, &mut found);
     found.0
 }
 
@@ -120,5 +122,27 @@ fn limits(config: &CsvDropsConfig, found: &mut Found) {
     if matches!(&config.ready_when, ReadyWhen::StableFor(period) if period.0.is_zero()) {
         let help = "a file is then read while it is still being written; only for writers that rename whole files into the folder";
         found.warning("ready_when.stable_for", "U0214", "`stable_for` is zero", help);
+    }
+}
+
+fn expected(config: &CsvDropsConfig, found: &mut Found) {
+    const CODE: &str = "U0236";
+    let Some(expect) = &config.expect else { return };
+    if let Err(Wrong { field, message }) = Schedule::new(expect) {
+        let help = match field {
+            "by" => "write hours and minutes of a day of 24 hours, such as 06:00 or 18:30".to_owned(),
+            "zone" => "write UTC, an offset like +01:00, or a name like Europe/Berlin".to_owned(),
+            "grace" => format!("write at most {GRACE_HOURS_MAX}h, so that it ends before the next day's files are due"),
+            _ => "write a number above zero, or remove the field".to_owned(),
+        };
+        found.error(format!("expect.{field}"), CODE, message, &help);
+    }
+    let is_twice = |(i, day)| expect.days[..i].contains(day);
+    if expect.days.iter().enumerate().any(is_twice) {
+        found.error("expect.days", CODE, "`days` has a day twice", "name each day once");
+    }
+    if config.splits > 1 {
+        let help = "set `splits: 1`: each split sees only its own files, and cannot tell how many came";
+        found.error("expect", CODE, "`expect` goes with one split only", help);
     }
 }

@@ -178,3 +178,90 @@ async fn a_row_that_was_refused_is_replayed_as_text() {
     let batch = unbatch_csv::CsvDrops::parse_raw(&drops.config(), &entry, &[edit]).unwrap();
     assert_eq!(row_texts(&batch.rows), ["1|gr\u{fc}\u{df}e"]);
 }
+
+#[tokio::test]
+async fn a_file_that_was_too_large_goes_on_once_more_is_allowed() {
+    let drops = at_once().with("decompressed_max", json!("64KiB"));
+    drops.deliver("a.csv.gz", gz(numbered(0..50_000).as_bytes()));
+    let run = drops.once(&Checkpoint::default()).await;
+    let taken = run.rows.len() as u64;
+    assert!(run.codes() == ["content_too_large"] && taken > 0, "{:?}", run.codes());
+    let allowed = drops.with("decompressed_max", json!("64MiB"));
+    let rest = allowed.once(&run.committed).await;
+    assert_eq!(rest.rows, rows_of("a.csv.gz", 0..50_000)[taken as usize..], "behind the rows that were taken");
+    assert_eq!(rest.replayed.len(), 1, "its entry is settled");
+}
+
+#[tokio::test]
+async fn another_encoding_never_doubles_what_was_read_under_the_first() {
+    let stop = |s: &mut harness::Settings| s.stop_after.count = Some(0);
+    let text = b"id,text\n1,caf\xc3\xa9\n2,a\n3,b\n4,\xff\n5,c\n";
+    let drops = at_once();
+    drops.deliver("a.csv", text);
+    let mut run = drops.open_with(Checkpoint::default(), Bound::Once, stop).await.unwrap();
+    run.finish().await.unwrap();
+    assert_eq!((run.rows.len(), run.reports.parked_count()), (3, 1), "{:?}", run.codes());
+    // read so, its first rows are others than those that were taken
+    let otherwise = drops.with("dialect", json!({"encoding": "windows-1252"}));
+    let again = otherwise.once(&run.committed).await;
+    assert!(again.rows.is_empty() && again.has_notice("parked", "a.csv"), "{:?} {:?}", again.rows, again.notices());
+    assert!(otherwise.once(&again.committed).await.rows.is_empty(), "and it is not looked at again and again");
+
+    // what was read to its end is the same file although its rights changed
+    let drops = at_once();
+    drops.deliver("b.csv", &b"id,text\n1,caf\xc3\xa9\n"[..]);
+    let run = drops.once(&Checkpoint::default()).await;
+    assert_eq!(run.rows.len(), 1);
+    std::fs::hard_link(drops.path("b.csv"), drops.base.path().join("backup")).unwrap();
+    let otherwise = drops.with("dialect", json!({"encoding": "windows-1252"}));
+    assert!(otherwise.once(&run.committed).await.rows.is_empty());
+}
+
+#[tokio::test]
+async fn a_half_read_file_does_not_go_on_in_another_encoding() {
+    let drops = at_once();
+    drops.deliver("a.csv", numbered(0..2_000));
+    let mut run = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.rows(100)).await.unwrap();
+    run.next().await.unwrap();
+    run.commit().await.unwrap();
+    let committed = run.committed.clone();
+    drop(run);
+    let otherwise = drops.with("dialect", json!({"encoding": "utf-16le"}));
+    let mut run = otherwise.open_at(committed, Bound::Once).await.unwrap();
+    let error = run.read_all().await.unwrap_err();
+    assert_eq!((error.kind(), error.code_text()), (unbatch_api::Kind::Misconfigured, Some("U0224")), "{error}");
+}
+
+/// A writer that has only just begun the next member: there is more file and no more text.
+#[tokio::test]
+async fn a_packed_log_that_grows_by_no_text_is_not_read_again() {
+    for growth in ["alarm", "continue"] {
+        let drops = at_once().with("on_growth", json!(growth));
+        let (first, next) = (gz(numbered(0..3).as_bytes()), gz(b"3,row-3\n"));
+        drops.deliver("a.csv.gz", &first);
+        let run = drops.once(&Checkpoint::default()).await;
+        let append = |bytes: &[u8]| {
+            std::fs::File::options().append(true).open(drops.path("a.csv.gz")).unwrap().write_all(bytes).unwrap();
+        };
+        append(&next[..8]);
+        let begun = drops.once(&run.committed).await;
+        assert!(begun.rows.is_empty() && begun.rejected.is_empty(), "{growth}: {:?}", begun.rows);
+        append(&next[8..]);
+        let whole = drops.once(&begun.committed).await;
+        let want: &[&str] = if growth == "alarm" { &[] } else { &["a.csv.gz:5 3|row-3"] };
+        assert_eq!(whole.rows, want, "{growth}");
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_that_is_packed_otherwise_leaves_the_folder_too() {
+    let drops = at_once().with("after", json!({"move_to": "file:done/"}));
+    drops.deliver("a.csv.gz", gz(numbered(0..3).as_bytes()));
+    let run = drops.once(&Checkpoint::default()).await;
+    let text = numbered(0..3);
+    drops.deliver("a.csv.gz", [gz(&text.as_bytes()[..9]), gz(&text.as_bytes()[9..])].concat());
+    let again = drops.once(&run.committed).await;
+    assert!(again.rows.is_empty());
+    assert!(drops.names_in("drops").iter().all(|name| name.starts_with('.')), "{:?}", drops.names_in("drops"));
+    assert_eq!(drops.names_in("done").len(), 1);
+}

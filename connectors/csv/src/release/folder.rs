@@ -177,7 +177,7 @@ impl InFolder {
         let Some(stat) = look(hidden)? else { return Ok(()) };
         let is_same = match expected {
             Some(expected) => stat.is_same_content(expected),
-            None => stat.size == entry.stat.size && digest_of(hidden, &entry.path, &self.layers)? == entry.digest,
+            None => digest_of(hidden, &entry.path, &self.layers)? == entry.digest,
         };
         if !is_same && !sabotaged("F2") {
             return self.put_back(hidden, &entry.path, false);
@@ -208,9 +208,8 @@ impl InFolder {
             Err(e) => return Err(local_error("moving a file into the archive failed", &target, e)),
         };
         // the name was taken: by the same content (an earlier copy, or we were here before a crash), or by somebody else's
-        let is_there = is_placed
-            || look(&target)?.is_some_and(|there| there.size == stat.size)
-                && digest_of(&target, &entry.path, &self.layers)? == entry.digest;
+        let is_there =
+            is_placed || look(&target)?.is_some() && digest_of(&target, &entry.path, &self.layers)? == entry.digest;
         if !is_there && look(&target)?.is_some_and(|there| there.size == 0) {
             // the placeholder of a crash (see `rename_to_free`): an empty file cannot be what has this digest in its name
             remove(&target)?;

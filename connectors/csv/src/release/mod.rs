@@ -10,13 +10,14 @@ use crate::archive::Mark;
 use crate::config::{After, CsvDropsConfig};
 use crate::folder::{Folder, Listing, Names};
 use crate::ledger::{CommittedLedger, Entry, Outcome};
+use crate::source::Stop;
 use crate::turns::{Retries, turn_of};
 use folder::InFolder;
 use objects::InStore;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use unbatch_api::config::Resolver;
 use unbatch_api::failpoint::sabotaged;
@@ -27,6 +28,10 @@ use unbatch_object_files::{Location, Store, open_store};
 pub const RETURNED_UNSEEN: &str = "went back under this name, since a newer file had its own, and `match` does not take this one: \
                                    it is not read. Give it a name that `match` takes once the newer file is done";
 
+/// How long files are released before reading goes on, and at the end of a run, which waits for 30 s at most.
+const ROUND_MAX: Duration = Duration::from_secs(5);
+const LAST_ROUND_MAX: Duration = Duration::from_secs(20);
+
 /// Moves or deletes files that are committed.
 pub struct Releaser {
     way: Way,
@@ -34,6 +39,8 @@ pub struct Releaser {
     archive: Option<Arc<dyn Store>>,
     turn: Arc<Mutex<()>>,
     tries: Tries,
+    names: Names,
+    stop: Arc<Stop>,
 }
 
 enum Way {
@@ -64,6 +71,7 @@ impl Releaser {
         folder: &Folder,
         names: &Names,
         cx: &SourceContext,
+        stop: Arc<Stop>,
         runtime: &Handle,
     ) -> Result<Option<Self>> {
         if config.after == After::Keep {
@@ -81,7 +89,7 @@ impl Releaser {
         let turn = turn_of(&folder.store().location().to_string(), mark.who());
         let tries =
             Tries { split: cx.place.split.clone(), ownership: cx.ownership.clone(), retries: Retries::default() };
-        Ok(Some(Self { way, mark, archive, turn, tries }))
+        Ok(Some(Self { way, mark, archive, turn, tries, names: names.clone(), stop }))
     }
 
     pub fn archives(&self) -> bool {
@@ -137,12 +145,20 @@ impl Releaser {
             folder.finish_hidden(listing, &ledger, &mut self.tries, &mut round)?;
         }
         for (name, stat) in &listing.files {
+            // what is left the next round does, or the next run
+            let is_stopped = !is_last && self.stop.is_set();
+            if is_stopped || round.now.elapsed() > if is_last { LAST_ROUND_MAX } else { ROUND_MAX } {
+                break;
+            }
             let entries = ledger.of(name)?;
             let done = |e: &&Entry| (e.stat == *stat || sabotaged("F2")) && is_releasable(e.outcome);
             let Some(entry) = entries.iter().rev().find(done) else { continue };
             self.tries.attempt(name, &mut round, || match &mut self.way {
                 Way::Folder(folder) => folder.release(entry),
-                Way::Store(store) => store.release(entry),
+                Way::Store(store) => {
+                    let marker = self.names.marker_of(name).and_then(|marker| listing.markers.get(&marker));
+                    store.release(entry, marker)
+                }
             });
         }
         self.tries.retries.end_round(round.now);

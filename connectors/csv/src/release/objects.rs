@@ -38,7 +38,8 @@ impl InStore {
         Self { folder, archive, names, mark, reports, stays: HashSet::new() }
     }
 
-    pub fn release(&mut self, entry: &Entry) -> Result<()> {
+    /// `marker`: what the listing says of the file's marker.
+    pub fn release(&mut self, entry: &Entry, marker: Option<&ObjectStat>) -> Result<()> {
         let target = self.mark.archive_name(&entry.path, &entry.digest);
         if self.stays.contains(&target) {
             return Ok(());
@@ -49,26 +50,20 @@ impl InStore {
         if now != entry.stat && !sabotaged("F2") {
             return Ok(());
         }
-        self.take_marker(&entry.path)?;
-        hit("csv.after_marker_rename")?;
         let is_gone = match self.archive.clone() {
             None => self.folder.store().delete(&entry.path, &now)? != Removed::Changed,
             Some(archive) => self.move_to(&*archive, entry, &now, target)?,
         };
         if is_gone {
+            hit("csv.after_release_rename")?;
+            // only now, and only the one that was there with the file: an orphan is older than the next delivery and vouches for nothing
+            if let (Some(name), Some(stat)) = (self.names.marker_of(&entry.path), marker) {
+                self.folder.store().delete(&name, stat)?;
+            }
             hit("csv.after_release")?;
             self.reports.add("files_released_total", 1);
         }
         Ok(())
-    }
-
-    /// An old marker must not vouch for the next delivery.
-    fn take_marker(&self, name: &str) -> Result<()> {
-        let Some(marker) = self.names.marker_of(name) else { return Ok(()) };
-        match self.folder.look(&marker)? {
-            Some(stat) => self.folder.store().delete(&marker, &stat).map(|_| ()),
-            None => Ok(()),
-        }
     }
 
     /// Whether the file is in the archive and nowhere else.
@@ -96,9 +91,6 @@ impl InStore {
     /// Whether what has this name in the archive holds what the entry says.
     fn is_of(&self, archive: &dyn Store, entry: &Entry, target: &str) -> Result<bool> {
         let Some(there) = archive.head(target)? else { return Ok(false) };
-        if there.size != entry.stat.size {
-            return Ok(false);
-        }
         let read = || {
             let raw = archive.open_read(target, &there)?;
             let text = content::opened(TextReader::open(raw, &entry.path, self.folder.layers()))?;

@@ -7,6 +7,7 @@ use crate::config::{Identity, OnGrowth, Redelivered};
 use crate::content::{self, Content};
 use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::position::Place;
+use crate::schedule::arrival;
 use bytes::Bytes;
 use unbatch_api::failpoint::sabotaged;
 use unbatch_api::{Advance, NoteKey, Result};
@@ -16,9 +17,12 @@ use unbatch_object_files::{ObjectStat, is_changed};
 enum Verdict {
     Read(Start),
     /// The entry with this number describes it; only its stat is new.
-    SameFile(u64),
-    Duplicate(u64),
-    MarkedDone(u64, String),
+    /// The length of its text comes with it where that was looked at.
+    SameFile(u64, Option<u64>),
+    Duplicate(u64, Option<u64>),
+    MarkedDone(u64, Content),
+    /// It was parked after rows that cannot be found again under today's configuration; the delivery's id.
+    StaysParked(String),
     GrownUnread(String),
     /// It changed or went away while it was looked at; it must settle again.
     NotNow,
@@ -31,7 +35,7 @@ impl Feed {
             _ if e.outcome == Outcome::Marked || self.is_due_again(e) => false,
             // rights or links may have changed, or everything but size and time: only reading tells
             Identity::Content => e.stat == *stat,
-            Identity::Delivery => (e.stat.size, e.stat.mtime) == (stat.size, stat.mtime),
+            Identity::Delivery => is_of_one_time(&e.stat, stat),
         };
         let mut entries = self.shared.ledger.of(name);
         if sabotaged("file-other-content") {
@@ -44,23 +48,34 @@ impl Feed {
     pub(super) fn take(&mut self, name: &str, stat: ObjectStat) -> Result<(), Halt> {
         match self.examine(name, &stat)? {
             Verdict::Read(start) => self.read(name, stat, start),
-            Verdict::SameFile(seq) => self.record_stat(name, seq, stat, vec![]),
-            Verdict::Duplicate(seq) => {
+            Verdict::SameFile(seq, length) => self.record_stat(name, seq, (stat, length), None, vec![]),
+            Verdict::Duplicate(seq, length) => {
                 let message = "was delivered again with the same content and is not read again";
                 let subject = name.to_owned();
                 let notice = Word::Notice { code: "duplicate", subject, message };
-                self.record_stat(name, seq, stat, vec![Word::Count("files_duplicate_total", 1), notice])
+                let came = self.came(name, &stat);
+                self.record_stat(name, seq, (stat, length), came, vec![Word::Count("files_duplicate_total", 1), notice])
             }
-            Verdict::MarkedDone(seq, digest) => {
+            Verdict::MarkedDone(seq, content) => {
                 let change = self.shared.ledger.change(name, seq, |e| {
-                    (e.stat, e.digest, e.outcome) = (stat, digest, Outcome::Skipped);
+                    e.text_bytes = (content.length != stat.size).then_some(content.length);
+                    (e.stat, e.digest, e.outcome) = (stat, content.whole, Outcome::Skipped);
                 })?;
                 let message = "is not read, or not to its end: `offsets set` marked it as done; it stays where it is";
                 let notice = Word::Notice { code: "marked_done", subject: name.to_owned(), message };
                 self.give_note(change, vec![notice])
             }
             Verdict::GrownUnread(digest) => self.record_growth(name, stat, digest),
-            Verdict::NotNow => Ok(()),
+            Verdict::StaysParked(id) => {
+                let note = self.shared.parked.looked_at(&id, &self.reading)?;
+                let message = "stays parked: read as the configuration says now, it does not begin with the rows that were taken of it; \
+                               `offsets set` FILE=again reads all of it";
+                self.give_note(note, vec![Word::Notice { code: "parked", subject: name.to_owned(), message }])
+            }
+            Verdict::NotNow => {
+                self.has_changed = true;
+                Ok(())
+            }
         }
     }
 
@@ -68,6 +83,9 @@ impl Feed {
         let entries: Vec<&Entry> = self.shared.ledger.of(name).collect();
         if entries.is_empty() {
             return Ok(Verdict::Read(Start::Whole { again: None }));
+        }
+        if let Some(same) = entries.iter().rev().find(|e| self.is_read_otherwise(e, stat)) {
+            return Ok(Verdict::SameFile(same.seq, None));
         }
         let marked = entries.iter().find(|e| e.marks(stat));
         let grown_from = self.grown_from(&entries, stat).filter(|_| marked.is_none());
@@ -77,26 +95,40 @@ impl Feed {
             // each delivery counts
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
-        let lengths: Vec<u64> = grown_from.iter().map(|(_, end)| end.byte).collect();
+        let due_end = due.and_then(|due| due.end().filter(|_| due.rows > 0));
+        let mut lengths: Vec<u64> =
+            grown_from.iter().map(|(_, end)| end.byte).chain(due_end.iter().map(|e| e.byte)).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
         let Some(content) = self.content_of(name, stat, &lengths)? else { return Ok(Verdict::NotNow) };
         if let Some(marked) = marked {
-            return Ok(Verdict::MarkedDone(marked.seq, content.whole));
+            return Ok(Verdict::MarkedDone(marked.seq, content));
         }
-        if let Some(due) = due.filter(|e| e.digest == content.whole) {
-            return Ok(Verdict::Read(self.once_more(due)));
+        let begins = |end: &ReadTo| {
+            let at = lengths.iter().position(|length| *length == end.byte);
+            at.and_then(|at| content.beginnings.get(at)?.as_ref()).filter(|beginning| beginning.digest == end.prefix)
+        };
+        if let Some(due) = due {
+            match &due_end {
+                // more or less of it can be decoded than before, but it begins alike
+                Some(end) if begins(end).is_some() => return Ok(Verdict::Read(self.once_more(due))),
+                None if due.rows == 0 => return Ok(Verdict::Read(Start::Whole { again: Some(due.seq) })),
+                _ if due.way != self.way => return Ok(Verdict::StaysParked(due.id.clone())),
+                _ => {}
+            }
         }
         if self.config.identity == Identity::Content
             && let Some(same) = entries.iter().rev().find(|e| e.digest == content.whole)
         {
-            return Ok(self.same_content(same, stat));
+            return Ok(self.same_content(same, stat, content.length));
         }
         if let Some(from) = grown_from
-            && let Some(Some(beginning)) = content.beginnings.first()
-            && beginning.digest == from.1.prefix
-            && content.length > from.1.byte
+            && let Some(beginning) = begins(&from.1)
             && !sabotaged("file-grown")
         {
-            return Ok(self.grown(from, beginning.last, content.whole));
+            // without more text there is nothing to read on, and nothing that was not read
+            let last = beginning.last.filter(|_| content.length > from.1.byte);
+            return Ok(self.grown(from, last, content.whole));
         }
         Ok(Verdict::Read(Start::Whole { again: None }))
     }
@@ -109,8 +141,18 @@ impl Feed {
     fn is_same_delivery(&self, entry: &Entry, stat: &ObjectStat) -> bool {
         match self.config.identity {
             Identity::Content => entry.stat.is_same_content(stat),
-            Identity::Delivery => (entry.stat.size, entry.stat.mtime) == (stat.size, stat.mtime),
+            Identity::Delivery => is_of_one_time(&entry.stat, stat),
         }
+    }
+
+    /// Whether it was read to its end under a configuration whose text of it cannot be compared with today's. Nothing but its stat
+    /// tells then that it is the same.
+    fn is_read_otherwise(&self, entry: &Entry, stat: &ObjectStat) -> bool {
+        let is_read = matches!(entry.outcome, Outcome::Loaded | Outcome::Skipped);
+        is_read
+            && entry.way != self.way
+            && self.config.identity == Identity::Content
+            && entry.stat.is_same_content(stat)
     }
 
     /// A parked file goes on behind the rows that were taken of it: they are in the sink or in quarantine already.
@@ -139,17 +181,20 @@ impl Feed {
         Some((entry, end))
     }
 
-    fn same_content(&self, entry: &Entry, stat: &ObjectStat) -> Verdict {
+    fn same_content(&self, entry: &Entry, stat: &ObjectStat, length: u64) -> Verdict {
+        let length = Some(length);
         if entry.stat.is_same_content(stat) {
-            return Verdict::SameFile(entry.seq);
+            return Verdict::SameFile(entry.seq, length);
         }
         match self.config.redelivered {
             // what was appended was never read, and is not by a new date; sent as another file it is another delivery
-            _ if entry.outcome == Outcome::Grown && entry.stat.is_same_file(stat) => Verdict::SameFile(entry.seq),
+            _ if entry.outcome == Outcome::Grown && entry.stat.is_same_file(stat) => {
+                Verdict::SameFile(entry.seq, length)
+            }
             _ if entry.outcome == Outcome::Grown => Verdict::Read(Start::Whole { again: None }),
             // what could not be read is no duplicate: it is sent again because of that
             Redelivered::Skip if entry.outcome == Outcome::Failed => Verdict::Read(self.once_more(entry)),
-            Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq),
+            Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq, length),
             _ => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
         }
     }
@@ -166,8 +211,24 @@ impl Feed {
         Verdict::Read(Start::Behind { place, read: end, rejected: entry.rejected, refused_before: 0, again: None })
     }
 
-    fn record_stat(&mut self, name: &str, seq: u64, stat: ObjectStat, words: Vec<Word>) -> Result<(), Halt> {
-        let change = self.shared.ledger.change(name, seq, |e| e.stat = stat)?;
+    /// `again`: when it came again, where that is asked for.
+    fn record_stat(
+        &mut self,
+        name: &str,
+        seq: u64,
+        (stat, length): (ObjectStat, Option<u64>),
+        again: Option<i64>,
+        words: Vec<Word>,
+    ) -> Result<(), Halt> {
+        let is_asked = self.punctuality.is_some();
+        let change = self.shared.ledger.change(name, seq, |e| {
+            // it came when it did, whatever is done to it now
+            e.came = e.came.or_else(|| is_asked.then(|| arrival(&e.stat)));
+            if let Some(length) = length {
+                e.text_bytes = (length != stat.size).then_some(length);
+            }
+            (e.came_again, e.stat) = (again.or(e.came_again), stat);
+        })?;
         self.give_note(change, words)
     }
 
@@ -184,12 +245,15 @@ impl Feed {
                     stat,
                     digest,
                     text_bytes: None,
+                    way: self.way.clone(),
                     outcome: Outcome::Grown,
                     code: None,
                     rows: 0,
                     rejected: 0,
                     line: 0,
                     archive: None,
+                    came: None,
+                    came_again: None,
                     read_to: None,
                 };
                 Some(self.shared.ledger.add(entry)?)
@@ -217,5 +281,13 @@ impl Feed {
         };
         let is_still = folder.files_stand_still() || folder.look(name)?.is_some_and(|now| now.is_same_content(stat));
         Ok(is_still.then_some(content))
+    }
+}
+
+/// The same delivery as far as size and time tell; a look at an object tells its time by the second.
+fn is_of_one_time(one: &ObjectStat, other: &ObjectStat) -> bool {
+    match one.is_local() {
+        true => (one.size, one.mtime) == (other.size, other.mtime),
+        false => one.is_same_content(other),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Fed;
 use super::expect::Expectations;
+use super::punctuality::{Punctuality, now_ms};
 use super::stop::Stop;
 use super::told::{Given, Word};
 use crate::config::CsvDropsConfig;
@@ -13,6 +14,7 @@ use crate::owner::Owner;
 use crate::parked::{Parked, Settled, reading_of};
 use crate::reader::{PIECE_BYTES, Portion};
 use crate::release::{RETURNED_UNSEEN, Releaser};
+use crate::schedule::Schedule;
 use crate::settling::{Settling, Told};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +25,13 @@ use unbatch_api::{
     Advance, Batch, Bound, Committed, Error, Reports, Result, RowOrigin, SourceContext, SplitId, StopAfter, StreamName,
     StreamSchema,
 };
-use unbatch_object_files::{ObjectStat, host_id};
+use unbatch_object_files::{ObjectStat, host_id, is_changed};
 
 /// A file that is still not ready after this time is told about.
 const WAITING_TOLD_AFTER: Duration = Duration::from_secs(30);
+
+/// Looks of a bounded input at files that changed between two looks.
+const LOOKS_MAX: u32 = 3;
 
 /// Files that were parked before the start and are told by name, the newest; the others are only counted.
 const PARKED_TOLD_MAX: usize = 20;
@@ -55,6 +60,11 @@ pub struct Feed {
     pub(super) stop_after: StopAfter,
     /// Of the configuration; a file that was parked under another one is tried again.
     pub(super) reading: String,
+    pub(super) way: Option<String>,
+    /// How often a bounded input looks again because a file changed between two looks.
+    looks_left: u32,
+    /// A file changed between the listing and its opening.
+    pub(super) has_changed: bool,
     pub(super) split: SplitId,
     pub(super) generation: u64,
     pub(super) portion: Portion,
@@ -65,6 +75,10 @@ pub struct Feed {
     pub(super) poll: Duration,
     pub(super) told: Told,
     pub(super) archive_name: Option<crate::archive::Mark>,
+    /// `None`: nothing is expected.
+    pub(super) punctuality: Option<Punctuality>,
+    /// When the folder was last listed; milliseconds since 1970.
+    looked_at: i64,
     committed: Committed,
     resumed: VecDeque<OpenFile>,
     /// The files of a bounded input; `None`: whatever comes.
@@ -72,7 +86,7 @@ pub struct Feed {
     began: Instant,
     bound: Bound,
     /// Batches handed on.
-    given: u64,
+    pub(super) given: u64,
     /// Bytes of the files that were seen and come after the one that is read.
     pub(super) bytes_after: u64,
 }
@@ -103,6 +117,9 @@ impl Feed {
             reports: cx.reports.clone(),
             stop_after: cx.stop_after,
             reading: reading_of(&config, &cx.stop_after),
+            way: config.way_to_text(),
+            looks_left: LOOKS_MAX,
+            has_changed: false,
             split: cx.place.split.clone(),
             generation: cx.generation,
             portion,
@@ -112,6 +129,9 @@ impl Feed {
             poll: config.poll(shared.folder.as_local().is_some()),
             told: Told::default(),
             archive_name,
+            // what cannot be does not get past `validate`
+            punctuality: config.expect.as_ref().and_then(|e| Schedule::new(e).ok()).map(Punctuality::new),
+            looked_at: 0,
             committed: cx.committed.clone(),
             resumed: open_files(&cx.resume)?.into(),
             listed: None,
@@ -145,6 +165,7 @@ impl Feed {
         loop {
             self.go_on()?;
             let began = Instant::now();
+            self.looked_at = now_ms();
             let listing = self.shared.folder.list(&self.shared.names)?;
             hit("csv.after_list")?;
             if let Some(owner) = &self.shared.owner {
@@ -258,8 +279,16 @@ impl Feed {
                 self.told.once(&self.reports, "waiting", name, self.settling.why_waiting());
             }
         }
+        if std::mem::take(&mut self.has_changed) && is_last_call && self.looks_left > 0 {
+            self.looks_left -= 1;
+            return Ok(Round::Again);
+        }
         let is_over = self.bound == Bound::Once && (judged.waiting.is_empty() || is_last_call);
         let is_waiting = all > 0 || !judged.waiting.is_empty();
+        // a run that ends by itself is judged by all that it took
+        if self.bound == Bound::Continuous || (is_over && self.given == given) {
+            self.judge_day(self.looked_at, listing, &judged.waiting, is_over);
+        }
         Ok(match self.given == given {
             false => Round::Again,
             true if is_over => {
@@ -267,7 +296,8 @@ impl Feed {
                 left.iter().for_each(|(name, why)| self.reports.parked(name, why));
                 Round::Over
             }
-            true if is_waiting => Round::Idle(self.poll.min(patience.max(Duration::from_millis(1)))),
+            // a file that stood still for a moment is looked at soon; what waits for its marker is not asked for all the time
+            true if is_waiting && !patience.is_zero() => Round::Idle(self.poll.min(patience)),
             true => Round::Idle(self.poll),
         })
     }
@@ -283,7 +313,16 @@ impl Feed {
     fn take_or_leave(&mut self, name: String, stat: ObjectStat, left: &mut Vec<(String, String)>) -> Result<(), Halt> {
         let given = self.given;
         match self.take(&name, stat) {
-            Err(Halt::Failed(error)) if given == self.given && matches!(error.code_text(), Some("U0221" | "U0314")) => {
+            // replaced before anything of it was handed on: the next listing has the new one
+            Err(Halt::Failed(error))
+                if given == self.given && self.shared.folder.files_stand_still() && is_changed(&error) =>
+            {
+                self.has_changed = true;
+                Ok(())
+            }
+            Err(Halt::Failed(error))
+                if given == self.given && matches!(error.code_text(), Some("U0221" | "U0314" | "U0318")) =>
+            {
                 let why = error.one_line();
                 self.told.once(&self.reports, "unreadable", &name, &why);
                 left.push((name, why));

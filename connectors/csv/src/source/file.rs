@@ -60,8 +60,10 @@ struct Held {
 impl Feed {
     /// Reads a file that is not open yet. One that changed since it settled is left for later.
     pub(super) fn read(&mut self, name: &str, stat: ObjectStat, start: Start) -> Result<(), Halt> {
-        let Some(id) = self.id_of(name, &stat)? else { return Ok(()) };
-        let Some(text) = self.shared.folder.text(name, &stat)? else { return Ok(()) };
+        let (Some(id), Some(text)) = (self.id_of(name, &stat)?, self.shared.folder.text(name, &stat)?) else {
+            self.has_changed = true;
+            return Ok(());
+        };
         let reader = FileReader::new(text, self.config.clone(), self.stop_after, self.portion);
         if reader.has_other_mark() {
             let message =
@@ -241,6 +243,7 @@ impl Feed {
     ) -> Result<(NoteKey, Bytes)> {
         let name = &*reading.name;
         let archive_name = self.archive_name.as_ref();
+        let came = self.came(name, &reading.stat);
         let ledger = &mut self.shared.ledger;
         let mut entry = Entry {
             path: name.into(),
@@ -248,10 +251,13 @@ impl Feed {
             seq: ledger.next_seq(),
             stat: reading.stat.clone(),
             text_bytes: (!reading.reader.is_plain()).then(|| reading.reader.place().byte),
+            way: self.way.clone(),
             archive: archive_name.filter(|_| parked.is_none()).map(|mark| mark.archive_name(name, &digest)),
             digest,
             outcome: if parked.is_some() { Outcome::Failed } else { Outcome::Loaded },
             code: parked.as_ref().map(|(bad, _)| bad.code.to_owned()),
+            came,
+            came_again: None,
             rows: place.row,
             rejected: reading.refused_before + reading.reader.rejected(),
             line: place.line,
@@ -370,6 +376,7 @@ impl Feed {
             refused_before: reading.refused_before,
             began_at: reading.began_at,
             is_packed: !reading.reader.is_plain(),
+            way: self.way.clone(),
             totals: reading.reader.totals(),
         }
     }

@@ -4,6 +4,7 @@ mod examine;
 mod expect;
 mod feed;
 mod file;
+mod punctuality;
 mod resume;
 mod stop;
 mod told;
@@ -18,7 +19,7 @@ use expect::Expectations;
 use feed::Feed;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use stop::Stop;
+pub use stop::Stop;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use told::Given;
@@ -61,8 +62,10 @@ impl CsvSource {
         }
         let listing = folder.list(&names)?;
         let (ledger, parked) = (Ledger::read(&cx.resume)?, Parked::read(&cx.resume)?);
+        let stop = Arc::new(Stop::default());
         // who only looks takes nothing away, not even what an earlier run left to be taken
-        let releaser = if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx, runtime)? };
+        let releaser =
+            if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx, stop.clone(), runtime)? };
         if let Some(releaser) = &releaser {
             let known: HashSet<&str> = ledger.files().map(|e| crate::archive::digits(&e.digest)).collect();
             releaser.check_archive(&known)?;
@@ -73,11 +76,10 @@ impl CsvSource {
         let owner = (!cx.looks_only).then(|| Owner::new(&config, &cx.place));
         if let Some(owner) = &owner {
             owner.check_others(folder.store(), &listing)?;
-            owner.claim(folder.store(), &config.after)?;
+            owner.claim(folder.store(), &listing, &config.after)?;
         }
 
         let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
-        let stop = Arc::new(Stop::default());
         let expectations = Arc::new(Expectations::default());
         let releaser = releaser.map(|r| Arc::new(Mutex::new(r)));
         let source = Self {

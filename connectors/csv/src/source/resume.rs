@@ -27,6 +27,15 @@ impl Feed {
         if !is_untouched {
             stat = self.settled(&name, stat)?;
         }
+        if is_untouched {
+            // a listing tells more of a time than a look does
+            stat = open.note.stat.clone();
+        }
+        if open.note.way != self.way {
+            let help = "`compression`, `entry` or `dialect.encoding` changed while the file was partly read; change it back, or set the file to `again` or `done`";
+            let error = Error::misconfigured("going on with a file failed: its rows so far were read in another way");
+            return Err(error.code("U0224").with("file", at).help(help).into());
+        }
         let (rest, digest) = self.verified_prefix(&name, &stat, &open, is_untouched)?;
         let grew = stat.size > open.note.stat.size && self.config.on_growth == OnGrowth::Alarm;
         if (grew || stat.size < open.note.stat.size) && !sabotaged("file-rewritten") {

@@ -142,7 +142,10 @@ pub(crate) fn changed(file: &dyn fmt::Display, size_before: u64, now: Now) -> Er
         .with("file", file)
         .with("size_before", size_before)
         .with("size_now", now)
-        .help("nothing of the change was committed; deliver files complete and under names of their own")
+        .help(
+            "nothing of the change was committed; deliver files complete and under names of their own. To go on see `unbatch offsets get` \
+             and set the file to `again` (read it as a new one) or `done` (give up the rest)",
+        )
 }
 
 /// Permission is the operator's to give; everything else may pass.
