@@ -342,6 +342,12 @@ pub const CODES: &[CodeEntry] = &[
         "Mend it where the file is written, or have it written with offsets or in UTC. As a rule the `zone` is another one. A row that waits goes through with `quarantine replay`: under the mended pipeline file, or with the cell changed by `--set` or `--patch`.",
     ),
     (
+        "stays_parked",
+        "a parked file cannot be gone on with",
+        "Rows of the file were taken before it was parked. Read as the configuration says now it does not begin with them, so going on would double or lose rows.",
+        "Set it to `again` with `unbatch offsets set` to read all of it, or to `done` to give up its rest; or change the configuration back.",
+    ),
+    (
         "too_few_fields",
         "a row with too few fields",
         "The row has fewer fields than the header, or than the first row and the declared columns without one.",

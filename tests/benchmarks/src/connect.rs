@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// Rows that it reads before it is measured, so that Java's compiler has had its time.
 const WARM_UP: usize = 100_000;
 
-/// A warm worker of its own, measured from the moment in which the file appears until its last line is in the topic. `None` when the jars are
+/// A warm worker of its own, measured from its first record to its last. `None` when the jars are
 /// not there; `scripts/bench.sh` says where they are.
 pub fn file_source(broker: &Broker, file: &Path, rows: usize) -> Option<Run> {
     let jars = PathBuf::from(std::env::var_os("UNBATCH_BENCH_CONNECT")?);
@@ -31,8 +31,11 @@ pub fn file_source(broker: &Broker, file: &Path, rows: usize) -> Option<Run> {
         assert!(worker.exited().is_none(), "Kafka Connect ended: {}", worker.tails());
         is_in(&warm.topic, WARM_UP.min(rows) as u64 + 1)
     });
-    let (started, cpu) = (Instant::now(), ticks(worker.id()));
+    let cpu = ticks(worker.id());
     std::fs::hard_link(file, &measured.file).expect("a link to the measured file");
+    // it looks for its file once a second, which is not held against it
+    wait_until(DEADLINE, "Kafka Connect to find the measured file", || is_in(&measured.topic, 1));
+    let started = Instant::now();
     // the header is a line like any other
     wait_until(DEADLINE, "Kafka Connect to read the measured file", || is_in(&measured.topic, rows as u64 + 1));
     let (seconds, cpu) = (started.elapsed().as_secs_f64(), ticks(worker.id()) - cpu);

@@ -11,7 +11,7 @@ use unbatch_test_harness::{Broker, Launch, unique_name};
 /// What one costs at most, MiB.
 const PEAK_MAX: f64 = 256.0;
 const COLUMNS: usize = 100_000;
-const ROWS_OF_WIDE: usize = 100;
+const ROWS_OF_WIDE: usize = 10;
 
 type Writes = dyn Fn(&mut dyn Write) -> std::io::Result<()>;
 
@@ -57,7 +57,7 @@ pub fn measure(broker: &Broker, scale: Scale) -> String {
     text
 }
 
-/// Why the file was parked, else how many rows were read and written.
+/// Why the file was parked, else what became of its rows.
 fn outcome(stdout: &str, pipeline: &str) -> String {
     let parked = format!("{pipeline}: parked: ");
     if let Some(why) = stdout.lines().find_map(|line| line.strip_prefix(&parked)) {
@@ -66,7 +66,8 @@ fn outcome(stdout: &str, pipeline: &str) -> String {
     let row = stdout.lines().find(|line| line.trim_start().starts_with(pipeline) && line.contains("finished"));
     let Some(row) = row else { return "no summary".into() };
     let fields: Vec<&str> = row.split_whitespace().collect();
-    format!("read {}, written {}", fields.get(2).unwrap_or(&"?"), fields.get(3).unwrap_or(&"?"))
+    let at = |n: usize| *fields.get(n).unwrap_or(&"?");
+    format!("read {}, written {}, quarantined {}", at(2), at(3), at(4))
 }
 
 fn giants(bytes: u64) -> Vec<Giant> {

@@ -34,6 +34,8 @@ pub fn produce(broker: &Broker, records: &[Record], times: usize, commits: Commi
         config.set("transactional.id", &topic);
     }
     let producer: BaseProducer = config.create().expect("a producer");
+    // the connections are there before the clock runs
+    producer.client().fetch_metadata(Some(&topic), LIMIT).expect("the topic's metadata");
     if has_transactions {
         producer.init_transactions(LIMIT).expect("a transactional id");
         producer.begin_transaction().expect("a transaction");

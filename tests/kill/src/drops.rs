@@ -67,7 +67,7 @@ impl Drops {
     pub(crate) fn generate(home: &Path, source: Source, bucket: Option<Bucket>, rng: &mut StdRng) -> Outcome<Drops> {
         let (large_every, large) = match source {
             Source::Folder => (LARGE_EVERY, 48.0..56.0),
-            Source::Packed | Source::S3 => (LARGE_ELSEWHERE_EVERY, 60.0..90.0),
+            Source::Packed | Source::S3 => (LARGE_ELSEWHERE_EVERY, 50.0..65.0),
         };
         let (feed, scale) = if rng.random_ratio(1, large_every) {
             (FEW_FILES[rng.random_range(0..FEW_FILES.len())], rng.random_range(large))

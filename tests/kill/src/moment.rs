@@ -47,8 +47,8 @@ impl Moment {
     /// Any moment in the life of `owner`; those on the wire only when it goes through a proxy.
     pub(crate) fn draw(rng: &mut StdRng, owner: &Owner) -> Moment {
         if owner.reads_large_files() && rng.random_bool(0.5) {
-            // deep in a file, where going on means to find a place far behind its beginning
-            return Moment::Visible(rng.random_range(owner.reach / 2..owner.reach));
+            // deep in a file, also in one that is not the largest: going on is to find a place far behind its beginning
+            return Moment::Visible(rng.random_range(owner.reach / 2..owner.reach * 5 / 6));
         }
         match rng.random_range(0..10) {
             0 => Moment::Opened,

@@ -335,6 +335,10 @@ impl<'a> Round<'a> {
         Ok(end)
     }
 
+    pub(crate) fn has_large_files(&self) -> bool {
+        self.depths.is_some()
+    }
+
     /// Whether a large file is committed up to some place far behind its beginning.
     fn is_deep(&self) -> bool {
         // as few rows are no megabyte, and a topic that is not there yet would be waited for

@@ -70,7 +70,7 @@ impl Feed {
                 let note = self.shared.parked.looked_at(&id, &self.reading)?;
                 let message = "stays parked: read as the configuration says now, it does not begin with the rows that were taken of it; \
                                `offsets set` FILE=again reads all of it";
-                self.give_note(note, vec![Word::Notice { code: "parked", subject: name.to_owned(), message }])
+                self.give_note(note, vec![Word::Notice { code: "stays_parked", subject: name.to_owned(), message }])
             }
             Verdict::NotNow => {
                 self.has_changed = true;

@@ -129,8 +129,13 @@ impl Feed {
             poll: config.poll(shared.folder.as_local().is_some()),
             told: Told::default(),
             archive_name,
-            // what cannot be does not get past `validate`
-            punctuality: config.expect.as_ref().and_then(|e| Schedule::new(e).ok()).map(Punctuality::new),
+            // what cannot be does not get past `validate`; who only looks has no ledger to judge by
+            punctuality: config
+                .expect
+                .as_ref()
+                .filter(|_| !cx.looks_only)
+                .and_then(|e| Schedule::new(e).ok())
+                .map(Punctuality::new),
             looked_at: 0,
             committed: cx.committed.clone(),
             resumed: open_files(&cx.resume)?.into(),

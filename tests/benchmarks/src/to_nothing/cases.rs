@@ -3,12 +3,12 @@
 use crate::figures::own_cpu;
 use crate::memory::kib;
 use crate::runs::Run;
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use unbatch_api::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use unbatch_api::testkit::context::{limits, place, source_context};
 use unbatch_api::{Bound, Checkpoint, Committed, Limits, SourceConnector};
 use unbatch_csv::CsvDrops;

@@ -134,6 +134,10 @@ impl Mode {
 /// Some of the files that are to come, while a schedule runs; `kept_back` files with rows stay for later.
 fn drop_some(round: &mut Round<'_>, kept_back: usize) -> Outcome<()> {
     round.trouble_the_store();
+    // whoever is to be hit deep in a file needs one
+    if round.has_large_files() && round.drops.coming_with_rows() > kept_back {
+        round.drops.drop_one_with_rows()?;
+    }
     let most = round.drops.coming().saturating_sub(kept_back);
     let count = round.rng.random_range(0..=most.div_ceil(2));
     for _ in 0..count {
