@@ -93,7 +93,7 @@ pub const CODES: &[CodeEntry] = &[
         "U0232",
         "a sample is no table",
         "The file is empty or has only a header, no delimiter divides its lines alike, a record has no end, or its header has a column without a name or one name twice.",
-        "Do as the message says; lines in front of the header are left out by `dialect.skip`. For a delimiter other than comma, semicolon, tab or | write the pipeline file by hand.",
+        "Do as the message says; lines in front of the header are left out by `dialect.skip`. For a delimiter other than comma, semicolon, tab or |, and for columns of fixed width, write the pipeline file by hand.",
     ),
     (
         "U0233",

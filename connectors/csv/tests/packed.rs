@@ -270,3 +270,35 @@ async fn a_duplicate_that_is_packed_otherwise_leaves_the_folder_too() {
     assert!(drops.names_in("drops").iter().all(|name| name.starts_with('.')), "{:?}", drops.names_in("drops"));
     assert_eq!(drops.names_in("done").len(), 1);
 }
+
+/// What was given up stays given up, also when somebody writes on in the file.
+#[tokio::test]
+async fn a_packed_file_that_was_given_up_is_not_read_again_when_it_grows() {
+    use unbatch_api::{Jump, SourceConnector};
+    let text = numbered(0..40_000);
+    let whole = gz(text.as_bytes());
+    let cut = whole.len() * 2 / 3;
+    for is_damaged in [false, true] {
+        let drops = at_once().with("on_growth", json!("continue"));
+        drops.deliver("a.csv.gz", if is_damaged { &whole[..cut] } else { &whole[..] });
+        let mut run = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.rows(100)).await.unwrap();
+        match is_damaged {
+            true => run.finish().await.unwrap(),
+            false => {
+                run.next().await.unwrap();
+                run.commit().await.unwrap();
+            }
+        }
+        assert!(!run.rows.is_empty());
+        let committed = run.committed.clone();
+        drop(run);
+        let jump = Jump { part: "a.csv.gz".into(), position: "done".into() };
+        let given_up = unbatch_csv::CsvDrops::jump(&drops.config(), &committed, &[jump]).unwrap();
+        let seen = drops.once(&given_up).await;
+        assert!(seen.rows.is_empty(), "{is_damaged}");
+        let more = if is_damaged { whole[cut..].to_vec() } else { gz(b"40000,row-40000\n") };
+        std::fs::File::options().append(true).open(drops.path("a.csv.gz")).unwrap().write_all(&more).unwrap();
+        let grown = drops.once(&seen.committed).await;
+        assert!(grown.rows.is_empty(), "{is_damaged}: {} rows", grown.rows.len());
+    }
+}

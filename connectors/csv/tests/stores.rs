@@ -113,6 +113,22 @@ async fn a_file_is_gone_on_with_in_the_middle() {
     }
 }
 
+/// A listing may tell times more finely than a look at one object does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_file_is_known_by_its_delivery_too() {
+    let Some(bucket) = Bucket::new("a_resumed_file_is_known_by_its_delivery_too") else { return };
+    let drops = bucket.drops().with("identity", json!("delivery"));
+    bucket.deliver("a.csv", numbered(0..900)).await;
+    let mut run = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.rows(200)).await.unwrap();
+    run.next().await.unwrap();
+    run.commit().await.unwrap();
+    let (committed, first) = (run.committed.clone(), run.rows.len());
+    drop(run);
+    let rest = drops.once(&committed).await;
+    assert_eq!(rest.rows, rows_of("a.csv", 0..900)[first..]);
+    assert!(drops.once(&rest.committed).await.rows.is_empty(), "it is the same delivery");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_replaces_a_half_read_file_is_never_mixed_with_it() {
     let Some(bucket) = Bucket::new("an_upload_that_replaces_a_half_read_file_is_never_mixed_with_it") else { return };

@@ -236,8 +236,8 @@ fn alone(excerpt: &Excerpt, quote: u8, nearest: Option<(u8, usize, u32)>) -> Res
     Err(no_table(excerpt, "no delimiter divides its lines into the same number of fields")
         .with("tried", "comma, semicolon, tab, |")
         .help(
-            "if its columns are divided by spaces or by their place in the line, convert it first; if by another character, write \
-             `dialect: {delimiter: …}` into a pipeline file by hand (`unbatch connectors csv_drops` shows all options)",
+            "write the pipeline file by hand: `dialect: {delimiter: …}` if another character divides its columns, `dialect: {format: fixed}` \
+             if they have their place in the line (`unbatch connectors csv_drops` shows all options)",
         ))
 }
 

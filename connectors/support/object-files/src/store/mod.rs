@@ -69,7 +69,7 @@ pub trait Store: Send + Sync + Debug {
     fn copy_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed>;
 
     /// Gives a file another name, where that is free and the file is the one of `stat`. Local: one step that never touches another
-    /// file. Object stores: a copy and then [`Store::delete`] with its window.
+    /// file. Object stores: a copy and then [`Store::delete`] with its window; the copy stays when a newer file has the old name by then.
     fn rename_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed>;
 
     /// Deletes a file if it is the one of `stat`; one that is gone is deleted. Local: the file is taken under a private name first, so
