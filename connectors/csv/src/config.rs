@@ -3,9 +3,11 @@
 
 mod column;
 mod dialect;
+mod mode;
 
 pub use column::{Ambiguous, Column, DecimalMark, Empty, Negative, Thousands};
 pub use dialect::{Counted, Dialect, Escapes, Format, Header, Ragged, Sum, Trailer, Trim, one_byte};
+pub use mode::{FullDump, Mode, Share};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,9 @@ pub struct CsvDropsConfig {
     /// Types of columns. What is not declared here is text, never guessed. Every declared column must be in the file.
     #[serde(default)]
     pub columns: Vec<Column>,
+    /// Whether a file adds rows (`append`) or is the whole table as it stands (`full_dump`).
+    #[serde(default)]
+    pub mode: Mode,
     /// What a file that cannot be read to its end does: `park` sets it aside as failed and goes on with the next one;
     /// `stop` stops the pipeline.
     #[serde(default)]

@@ -5,7 +5,7 @@ use crate::folder::{self, Names, OWNER_PREFIX};
 use crate::owner::Owner;
 use crate::release::archive_folder;
 use crate::source::{CsvSource, blocking, folder_of};
-use crate::{decode, offsets, replay, validate};
+use crate::{decode, dump, offsets, replay, validate};
 use std::path::Path;
 use std::sync::Arc;
 use unbatch_api::quarantine::{Edit, RawCell};
@@ -32,7 +32,13 @@ impl SourceConnector for CsvDrops {
         if config.columns.is_empty() {
             return Vec::new();
         }
-        vec![(decode::stream_name(config), decode::declared_schema(config))]
+        match dump::declared_schema(config) {
+            Ok(schema) => {
+                vec![(decode::stream_name(config), schema.unwrap_or_else(|| decode::declared_schema(config)))]
+            }
+            // `validate` says what is wrong with the key
+            Err(_) => Vec::new(),
+        }
     }
 
     fn fingerprint(config: &CsvDropsConfig, base: &Path) -> String {
@@ -99,6 +105,12 @@ fn check(config: &CsvDropsConfig, cx: &CheckContext) -> Result<Vec<Finding>> {
             Ok(archive) => findings.extend(unwritable(existing_parent(&archive))),
             Err(error) => findings.push(finding(&error)),
         }
+    }
+    if let Some(baseline) = config.full_dump().map(|dump| &dump.baseline)
+        && let Ok(location) = unbatch_object_files::Location::parse(baseline)
+        && let Some(baselines) = location.resolve(&cx.base).as_folder()
+    {
+        findings.extend(unwritable(existing_parent(baselines)));
     }
     if config.after != After::Keep {
         findings.extend(unwritable(&folder));

@@ -10,6 +10,7 @@ pub mod config;
 mod connector;
 mod decode;
 mod digest;
+mod dump;
 mod file_stat;
 mod folder;
 #[cfg(feature = "fuzz")]
@@ -39,3 +40,4 @@ pub use codes::CODES;
 pub use config::CsvDropsConfig;
 pub use connector::CsvDrops;
 pub use sample::CsvDrafter;
+pub use unbatch_full_dump::CODES as FULL_DUMP_CODES;

@@ -138,6 +138,10 @@ impl Feed {
     /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
     /// is another delivery, also when it begins alike.
     fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &FileStat) -> Option<(&'a Entry, ReadTo)> {
+        if self.shared.dumps.is_some() {
+            // a dump is read whole, and comes to no more than what is new in it
+            return None;
+        }
         let is_done = |e: &&&Entry| matches!(e.outcome, Outcome::Loaded | Outcome::Failed | Outcome::Skipped);
         let entry = entries.iter().rev().find(is_done)?;
         if entry.outcome == Outcome::Failed && self.config.on_growth == OnGrowth::Alarm {

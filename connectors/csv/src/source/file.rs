@@ -57,7 +57,7 @@ pub(super) struct Reading {
 }
 
 /// Rows with the note that goes with them.
-struct Held {
+pub(super) struct Held {
     rows: Rows,
     note: OpenNote,
 }
@@ -80,6 +80,10 @@ impl Feed {
         let (after, has_note, began_at, refused_before) = (None, false, None, 0);
         let mut reading =
             Reading { id, part, name, path, stat, reader, after, has_note, began_at, refused_before, again: None };
+        if self.shared.dumps.is_some() {
+            reading.again = start.again();
+            return self.read_dump(reading);
+        }
         match start {
             Start::Whole { again } => reading.again = again,
             Start::Behind { place, read, rejected, refused_before, again } => {
@@ -104,7 +108,7 @@ impl Feed {
     }
 
     /// The epoch that has rows or the end of this file is vouched for by what the file is like then.
-    fn expect(&self, reading: &Reading) {
+    pub(super) fn expect(&self, reading: &Reading) {
         self.shared.expectations.expect(reading.part.clone(), reading.path.clone(), reading.stat);
     }
 
@@ -138,7 +142,13 @@ impl Feed {
     }
 
     /// The file cannot be read on: what was read before is good.
-    fn bad(&mut self, mut reading: Reading, held: Option<Held>, rows: Option<Rows>, bad: BadFile) -> Result<(), Halt> {
+    pub(super) fn bad(
+        &mut self,
+        mut reading: Reading,
+        held: Option<Held>,
+        rows: Option<Rows>,
+        bad: BadFile,
+    ) -> Result<(), Halt> {
         let is_stop = self.config.on_bad_file == OnBadFile::Stop;
         // the note belongs to the rows that end where the reader stands now
         let note = self.note_of(&reading);
@@ -227,7 +237,7 @@ impl Feed {
         self.give(batch, words)
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         reading: &Reading,
         place: Place,
@@ -298,7 +308,12 @@ impl Feed {
 
     /// Entries of parked files that are done with, now that this one was read out: its own; and when it was read to its end also
     /// those of other files that came under its name before.
-    fn settle_parked(&mut self, reading: &Reading, digest: &str, is_bad: bool) -> Vec<(NoteKey, QuarantineEntry)> {
+    pub(super) fn settle_parked(
+        &mut self,
+        reading: &Reading,
+        digest: &str,
+        is_bad: bool,
+    ) -> Vec<(NoteKey, QuarantineEntry)> {
         let mut due = Vec::new();
         for (id, parked) in self.shared.parked.under(&reading.name) {
             // the same file, or what it grew to
@@ -316,7 +331,7 @@ impl Feed {
     }
 
     /// The file's mtime, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
-    fn batch(&self, of: Option<&Reading>, rows: Rows, advance: Advance) -> Batch {
+    pub(super) fn batch(&self, of: Option<&Reading>, rows: Rows, advance: Advance) -> Batch {
         let file = of.map_or_else(|| Arc::from(""), |reading| reading.name.clone());
         // another file under this name has another id, and so have its refused rows
         let delivery: Arc<str> = of.map_or("", |reading| &reading.id).into();
@@ -349,7 +364,7 @@ impl Feed {
         self.batch(None, rows, advance)
     }
 
-    fn note_of(&self, reading: &Reading) -> OpenNote {
+    pub(super) fn note_of(&self, reading: &Reading) -> OpenNote {
         let digest = reading.reader.digest();
         let (chunks, chain) = digest.full_chunks();
         OpenNote {
@@ -364,6 +379,7 @@ impl Feed {
             refused_before: reading.refused_before,
             began_at: reading.began_at,
             totals: reading.reader.totals(),
+            dump: None,
         }
     }
 

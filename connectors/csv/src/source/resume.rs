@@ -20,6 +20,9 @@ use unbatch_api::{Error, Result};
 
 impl Feed {
     pub(super) fn resume(&mut self, open: OpenFile) -> Result<(), Halt> {
+        if open.note.dump.is_some() || self.shared.dumps.is_some() {
+            return self.resume_dump(open);
+        }
         let path = self.shared.folder.join(&open.note.path);
         let Some(mut stat) = look(&path, true)? else { return Err(gone(&path, &open).into()) };
         // the same kernel sees the same file, untouched: what was read of it is still there
@@ -71,7 +74,7 @@ impl Feed {
     }
 
     /// Waits until a file that was touched stands still.
-    fn settled(&mut self, name: &str, mut stat: FileStat) -> Result<FileStat, Halt> {
+    pub(super) fn settled(&mut self, name: &str, mut stat: FileStat) -> Result<FileStat, Halt> {
         let path = self.shared.folder.join(name);
         let patience = self.settling.patience();
         let mut since = Instant::now();
@@ -101,7 +104,7 @@ fn verified_prefix(path: &Path, open: &OpenFile, is_untouched: bool) -> Result<C
     Ok(digest)
 }
 
-fn gone(path: &Path, open: &OpenFile) -> Error {
+pub(super) fn gone(path: &Path, open: &OpenFile) -> Error {
     Error::lost("going on with a file failed: it is no longer there")
         .code("U0222")
         .with("file", path.display())
