@@ -28,8 +28,10 @@ pub fn judge(plan: &Plan, deletes_max: Share) -> Option<BadFile> {
         return Some(bad("dump_duplicate_key", message, first.second_line));
     }
     if plan.rows == 0 && plan.before > 0 {
-        let message =
-            format!("it has no rows that could be read, and the table had {}; that is never taken for a deletion", grouped(plan.before));
+        let message = format!(
+            "it has no rows that could be read, and the table had {}; that is never taken for a deletion",
+            grouped(plan.before)
+        );
         return Some(bad("dump_empty", message, 1));
     }
     // keys that are missing, whether or not it is certain that they are gone

@@ -38,7 +38,6 @@ pub struct Setting {
     spill: PathBuf,
     memory: usize,
     pub generation: u64,
-    pub looks_only: bool,
 }
 
 impl Dumps {
@@ -54,7 +53,7 @@ impl Dumps {
         if told.as_ref().is_some_and(|told| told.key != dump.key) {
             return Err(changed("`mode.full_dump.key` is not the one of the last dump"));
         }
-        let shelf = Arc::new(Shelf::new(&dump.baseline, &cx.place)?);
+        let shelf = Arc::new(Shelf::new(&dump.baseline, &cx.place, cx.looks_only)?);
         for file in told.iter().flat_map(Told::files) {
             shelf.check(file)?;
         }
@@ -68,7 +67,6 @@ impl Dumps {
             spill,
             memory,
             generation: cx.generation,
-            looks_only: cx.looks_only,
         };
         let sweeper = (!cx.looks_only).then(|| Arc::new(sweeper));
         Ok(Some(Self { setting: Arc::new(setting), told, sweeper }))
