@@ -314,29 +314,24 @@ fn words(reading: &Reading, plan: &Plan, deletes: Deletes) -> Vec<Word> {
     let mut words = vec![
         Word::Count("files_loaded_total", 1),
         Word::Count("bytes_read_total", reading.stat.size as i64),
-        Word::Count("rows_created_total", (plan.creates) as i64),
-        Word::Count("rows_updated_total", (plan.updates) as i64),
+        Word::Count("rows_created_total", plan.creates as i64),
+        Word::Count("rows_updated_total", plan.updates as i64),
         Word::Count("rows_deleted_total", plan.deletes as i64),
         Word::Count("rows_unchanged_total", plan.unchanged as i64),
     ];
-    let mut notice = |code, message| {
-        let subject = reading.name.to_string();
-        words.push(Word::Notice { code, subject, message });
-    };
+    let subject = || reading.name.to_string();
     if plan.has_other_columns && plan.reads > 0 {
-        let code = "rebaselined";
-        notice(code, "has other columns than the dump before it, so all of its rows were handed on");
+        let message = "has other columns than the dump before it, so all of its rows were handed on";
+        words.push(Word::Notice { code: "rebaselined", subject: subject(), message });
     }
     if deletes == Deletes::Withheld {
-        let code = "deletes_withheld";
-        notice(
-            code,
-            "has refused rows whose key cannot be read, so no row that is missing in it was taken for deleted",
-        );
+        let message =
+            "has refused rows whose key cannot be read, so no row that is missing in it was taken for deleted";
+        words.push(Word::Notice { code: "deletes_withheld", subject: subject(), message });
     }
     if plan.repeated > 0 {
-        let code = "rows_repeated";
-        notice(code, "has rows that stand in it more than once as they are; each counts once");
+        let message = "has rows that stand in it more than once as they are; each counts once";
+        words.push(Word::Notice { code: "rows_repeated", subject: subject(), message });
     }
     words
 }
