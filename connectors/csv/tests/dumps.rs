@@ -161,6 +161,30 @@ async fn equal_rows_count_once_and_are_told() {
     assert!(run.has_notice("rows_repeated", "1.csv") && run.codes().is_empty());
 }
 
+/// It was read half written, and is written on in place: the rest comes, and nothing twice.
+#[tokio::test]
+async fn a_dump_that_grows_is_read_whole_and_comes_to_what_is_new() {
+    for identity in ["content", "delivery"] {
+        let drops = drops().with("identity", json!(identity));
+        let run = night(&drops, &Checkpoint::default(), "1.csv", &["a,1", "b,2"]).await;
+        drops.append("1.csv", "c,3\n");
+        let run = drops.once(&run.committed).await;
+        assert_eq!((changes(&run), run.has_notice("grown", "1.csv")), (vec!["c c|3".to_owned()], false));
+        let run = night(&drops, &run.committed, "1.csv", &["a,1", "c,4"]).await;
+        assert_eq!(changes(&run), ["d b|∅", "u c|4"], "the same name each night");
+    }
+}
+
+#[tokio::test]
+async fn a_dump_without_a_header_has_its_columns_by_position() {
+    let drops = drops().with("dialect", json!({"header": "none"}));
+    drops.deliver("1.csv", "b,2\na,1\n");
+    let run = drops.once(&Checkpoint::default()).await;
+    drops.deliver("2.csv", "a,1\nc,x\nb,3\n");
+    let run = drops.once(&run.committed).await;
+    assert_eq!((changes(&run), run.codes()), (vec!["u b|3".to_owned()], vec!["bad_int"]));
+}
+
 #[tokio::test]
 async fn other_columns_hand_every_row_on_once_and_still_see_deletes() {
     let drops = drops();

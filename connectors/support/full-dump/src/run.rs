@@ -11,17 +11,29 @@ use unbatch_api::arrow::ipc::reader::StreamReader;
 use unbatch_api::arrow::ipc::writer::StreamWriter;
 use unbatch_api::{Error, Result};
 
-/// Rows of a batch in a run: small, since a merge holds one of each run.
+/// Most rows and about how many bytes a batch in a run has: small, since a merge holds one of each run.
 pub const RUN_ROWS: usize = 2_048;
+const RUN_BATCH_BYTES: usize = 512 << 10;
+
+/// Rows of a batch, when so many rows take so many bytes.
+pub fn batch_rows(rows: usize, bytes: usize) -> usize {
+    let row_bytes = (bytes / rows.max(1)).max(1);
+    (RUN_BATCH_BYTES / row_bytes).clamp(1, RUN_ROWS)
+}
 
 /// A run that was written; reading begins at its beginning each time.
-pub struct Run(File);
+pub struct Run {
+    file: File,
+    /// Most rows of its batches.
+    pub batch_rows: usize,
+}
 
 impl Run {
     /// Writes sorted rows into a file in `folder` that has no name and is gone with the process.
     pub fn write(
         folder: &Path,
         schema: &Schema,
+        batch_rows: usize,
         batches: impl IntoIterator<Item = Result<RecordBatch>>,
     ) -> Result<Self> {
         let file = tempfile::tempfile_in(folder).map_err(|e| spill_error(folder, e))?;
@@ -36,11 +48,11 @@ impl Run {
         writer.finish().map_err(arrow)?;
         let buffered = writer.into_inner().map_err(arrow)?;
         let file = buffered.into_inner().map_err(|e| spill_error(folder, e.into_error()))?;
-        Ok(Self(file))
+        Ok(Self { file, batch_rows })
     }
 
     pub fn read(&self) -> Result<RunReader> {
-        let mut file = self.0.try_clone().map_err(unreadable)?;
+        let mut file = self.file.try_clone().map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         let reader = StreamReader::try_new(BufReader::with_capacity(64 << 10, OwnPlace { file, at: 0 }), None);
         Ok(RunReader(reader.map_err(unreadable)?))

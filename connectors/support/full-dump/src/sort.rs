@@ -1,7 +1,7 @@
 //! Sorts the rows of a dump by key, on disk where memory does not hold them.
 
 use crate::merge::Merge;
-use crate::run::{RUN_ROWS, Run};
+use crate::run::{RUN_ROWS, Run, batch_rows};
 use crate::shape::{DIGEST_BYTES, Shape, broken};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,9 +65,10 @@ impl Sorter {
         while self.runs.len() > RUNS_MAX {
             let first: Vec<Run> = self.runs.drain(..RUNS_MAX).collect();
             let mut merge = Merge::new(&self.shape, &first)?;
-            let batches = std::iter::from_fn(|| merge.next_batch(RUN_ROWS).transpose());
+            let rows = first.iter().map(|run| run.batch_rows).min().unwrap_or(RUN_ROWS);
+            let batches = std::iter::from_fn(|| merge.next_batch(rows).transpose());
             // in front, so that rows with one key stay in the order of the file
-            self.runs.insert(0, Run::write(&self.folder, self.shape.run_fields(), batches)?);
+            self.runs.insert(0, Run::write(&self.folder, self.shape.run_fields(), rows, batches)?);
         }
         Ok(Sorted { shape: self.shape, runs: self.runs, rows: self.rows })
     }
@@ -97,13 +98,14 @@ impl Sorter {
             return Ok(());
         }
         let waiting = std::mem::take(&mut self.waiting);
-        self.bytes = 0;
+        let rows = waiting.iter().map(RecordBatch::num_rows).sum();
+        let rows = batch_rows(rows, std::mem::take(&mut self.bytes));
         let order = sorted_order(&self.shape, &waiting)?;
         let batches: Vec<&RecordBatch> = waiting.iter().collect();
-        let pieces = order.chunks(RUN_ROWS).map(|piece| {
+        let pieces = order.chunks(rows).map(|piece| {
             interleave_record_batch(&batches, piece).map_err(|e| broken("sorting rows of a full dump failed", e))
         });
-        self.runs.push(Run::write(&self.folder, self.shape.run_fields(), pieces)?);
+        self.runs.push(Run::write(&self.folder, self.shape.run_fields(), rows, pieces)?);
         Ok(())
     }
 }

@@ -327,6 +327,19 @@ fn whatever_part_of_a_dump_was_told_the_united_baseline_tells_the_rest_of_the_ne
     }
 }
 
+/// Rows of 200 KB: what a merge holds of each run is bounded by bytes.
+#[test]
+fn wide_rows_are_sorted_and_told_whole() {
+    let mut rng = StdRng::seed_from_u64(seed());
+    let mut table = Table::new();
+    for i in 0..120 {
+        table.insert((format!("NL-{i}"), 1), Some(format!("{i} {}", "x".repeat(200_000))));
+    }
+    let dump = shuffled(&mut rng, &table);
+    let whole: Vec<Change> = table.iter().map(|(k, v)| ('c', k.clone(), v.clone())).collect();
+    assert!(changes(&sorted(&mut rng, &dump), None, 0, 50) == whole);
+}
+
 fn apply(table: &mut Table, changes: &[Change]) {
     for (op, key, title) in changes {
         match op {
