@@ -1,4 +1,5 @@
-//! Full dumps: what of a whole table is handed on, what is never believed, and how a run goes on in the middle.
+//! Full dumps: what of a whole table is handed on, what is never believed, and how a run goes on in the middle. Tests whose names begin with
+//! `dump_` fail when their rule is switched off (`UNBATCH_SABOTAGE=dump-guards`).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
@@ -61,7 +62,7 @@ async fn what_changed_since_the_night_before_is_handed_on_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn one_baseline_stays_once_the_next_is_committed() {
+async fn dump_baseline_stays_until_the_next_is_committed() {
     let drops = drops();
     let run = night(&drops, &Checkpoint::default(), "1.csv", &["a,1"]).await;
     let first = drops.names_in("baselines");
@@ -79,7 +80,7 @@ async fn one_baseline_stays_once_the_next_is_committed() {
 }
 
 #[tokio::test]
-async fn what_no_dump_may_do_parks_it_and_hands_nothing_on() {
+async fn dump_guards_park_a_file_and_nothing_of_it_is_handed_on() {
     let drops = drops();
     let mut run = night(&drops, &Checkpoint::default(), "2.csv", &["a,1", "b,2", "c,3", "d,4"]).await;
     for (name, text, code, message) in [
@@ -205,7 +206,7 @@ async fn other_columns_hand_every_row_on_once_and_still_see_deletes() {
 }
 
 #[tokio::test]
-async fn a_run_goes_on_behind_what_was_handed_on() {
+async fn dump_resume_goes_on_behind_what_was_handed_on() {
     let drops = drops();
     let rows: Vec<String> = (0..40).map(|n| format!("k{n:02},{n}")).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).chain(["x,bad", "y,bad", "z,bad"]).collect();
@@ -228,7 +229,7 @@ async fn a_run_goes_on_behind_what_was_handed_on() {
 }
 
 #[tokio::test]
-async fn what_a_dump_comes_to_must_not_change_while_it_is_handed_on() {
+async fn dump_changed_while_it_is_handed_on_stops() {
     let drops = drops();
     drops.deliver("1.csv", csv(&["a,1", "b,2", "c,3", "d,4"]));
     let mut run = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.rows(1)).await.unwrap();
