@@ -33,7 +33,7 @@ bench: ## measure; writes tests/benchmarks/RESULTS.md. ARGS goes to the program
 	cargo build --release -p unbatch -p unbatch-dev-broker -p unbatch-benchmarks
 	scripts/bench.sh $(ARGS)
 
-kill: ## kill tests for long: ROUNDS=200 BROKERS=embedded|kafka, UNBATCH_SEED=N to repeat
+kill: ## kill tests for long: ROUNDS=200 BROKERS=embedded|kafka, UNBATCH_KILL_SOURCE=folder|packed|s3, UNBATCH_SEED=N to repeat
 	@scripts/install-packages.sh build
 	@UNBATCH_ROUNDS=$(ROUNDS) UNBATCH_TEST_BROKERS=$(BROKERS) scripts/test.sh kill
 

@@ -10,6 +10,8 @@ commands
   start         build the server when it is not there, start it, wait until it serves; stdout is its address and nothing else
   stop          SIGTERM, SIGKILL after 10 s
   kill          SIGKILL
+  freeze        SIGSTOP: it takes connections and answers nothing
+  thaw          SIGCONT
   up            start it again: same data, same port
   clean         stop, then remove the state folder
   install       only build the server (about two minutes of CPU, once) and print its path
@@ -137,6 +139,8 @@ await() {
 
 end_with() { # signal
   ! alive || kill "-$1" "$(<"$dir/pid")" 2>/dev/null || true
+  # a frozen one hears no SIGTERM
+  ! alive || kill -CONT "$(<"$dir/pid")" 2>/dev/null || true
   local until=$((SECONDS + 10))
   while alive && ((SECONDS < until)); do sleep 0.05; done
   ! alive || kill -KILL "$(<"$dir/pid")" 2>/dev/null || true
@@ -168,6 +172,12 @@ case $command in
   kill)
     alive || die "the server is not up"
     end_with KILL
+    ;;
+  freeze | thaw)
+    alive || die "the server is not up"
+    signal=STOP
+    [[ $command == freeze ]] || signal=CONT
+    kill "-$signal" "$(<"$dir/pid")"
     ;;
   up)
     [[ -f $dir/port ]] || die "no server in $dir"

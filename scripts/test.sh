@@ -4,7 +4,7 @@
 #   scripts/test.sh all     everything: format, lints, every test with the embedded broker, and what claims exactly-once
 #                           again with Apache Kafka, and so does the broker's probe
 #   scripts/test.sh check   no server: format, lints, unit tests, simulation with 2,000 seeds, golden files, tidy
-#   scripts/test.sh kill    the kill tests; UNBATCH_ROUNDS and UNBATCH_TEST_BROKERS=embedded|kafka
+#   scripts/test.sh kill    the kill tests; UNBATCH_ROUNDS, UNBATCH_KILL_SOURCE and UNBATCH_TEST_BROKERS=embedded|kafka
 #   scripts/test.sh soak    what takes long: 200,000 seeds, 1,000 rounds of the kill tests, every target named `soak`
 #
 # The last line is `N passed, N failed`; the exit code is 0 when nothing failed. A server that cannot be had puts its

@@ -3,8 +3,8 @@
 
 use crate::digest::id_of;
 use std::collections::HashSet;
-use std::path::Path;
 use unbatch_api::{Error, Result, SourceContext};
+use unbatch_object_files::Store;
 
 /// Longest file name of the usual file systems, in bytes.
 const NAME_BYTES_MAX: usize = 255;
@@ -100,22 +100,21 @@ impl Mark {
 
     /// Delivery F3: a file that this generation archived is in the ledger, since it is moved only after the commit. One that is
     /// not means that the sink has lost commits.
-    pub fn check_archive(&self, archive: &Path, known: &HashSet<&str>) -> Result<()> {
-        let entries = match std::fs::read_dir(archive) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(crate::folder::file_error("listing the archive failed", archive, e)),
-        };
-        for entry in entries.flatten() {
-            if let Ok(name) = entry.file_name().into_string() {
-                self.check_known(&name, archive, known)?;
+    pub fn check_archive(&self, archive: &dyn Store, known: &HashSet<&str>) -> Result<()> {
+        if !archive.is_there()? {
+            return Ok(());
+        }
+        let mut pages = archive.list(None, &|_| false)?;
+        while let Some(page) = pages.next_page()? {
+            for file in &page.files {
+                self.check_known(&file.name, archive, known)?;
             }
         }
         Ok(())
     }
 
     /// The same for one name.
-    pub fn check_known(&self, name: &str, folder: &Path, known: &HashSet<&str>) -> Result<()> {
+    pub fn check_known(&self, name: &str, store: &dyn Store, known: &HashSet<&str>) -> Result<()> {
         let Some(parsed) = self.parse(name.trim_start_matches('.')) else { return Ok(()) };
         let is_known = parsed.generation != self.generation || known.contains(parsed.digest.as_str());
         if is_known || unbatch_api::failpoint::sabotaged("F3") {
@@ -125,7 +124,8 @@ impl Mark {
             "comparing the archive with the ledger failed: a file was archived that is not recorded as done",
         )
         .code("U0223")
-        .with("file", folder.join(name).display())
+        .with("file", name)
+        .with("folder", store.location())
         .help(
             "the sink has lost commits (restored from a backup, failed over?): restore it, or move the archived files \
                  back under their old names so that they are read again, or `unbatch offsets reset`",

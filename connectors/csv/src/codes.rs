@@ -8,8 +8,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0210",
         "not the place of a folder",
-        "`url` or `after.move_to` is empty, names another machine, or has a scheme that is not built in, such as s3.",
-        "Write a path, absolute or from the pipeline file's folder, or a file: URL such as file:///drops/.",
+        "`url` or `after.move_to` is empty, names another machine, holds a password, or has a scheme that is not read, such as https.",
+        "Write a path, absolute or from the pipeline file's folder, a file: URL such as file:///drops/, or s3://bucket/folder/, gs://bucket/folder/ or az://container/folder/.",
     ),
     (
         "U0211",
@@ -20,8 +20,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0212",
         "the dialect cannot be",
-        "A mark of the dialect cannot be, says nothing beside the others, or cannot be told apart from another one; or the encoding is not UTF-8.",
-        "Do as the message says; a tab is \"\\t\" or tab. Convert files of another encoding to UTF-8 before they are delivered.",
+        "A mark of the dialect cannot be, says nothing beside the others, or cannot be told apart from another one; or the encoding is none.",
+        "Do as the message says; a tab is \"\\t\" or tab. Encodings have the labels of the Encoding Standard, such as windows-1252.",
     ),
     (
         "U0213",
@@ -46,30 +46,6 @@ pub const CODES: &[CodeEntry] = &[
         "another pipeline takes the same files away",
         "A marker file in the folder says that another pipeline deletes or moves files that this one would read too, or the marker cannot be read.",
         "Give one of the two another folder or `match`, or set `after: keep` in the other one. Remove the marker file if that pipeline is gone for good.",
-    ),
-    (
-        "U0217",
-        "nothing to read",
-        "The folder of `url` is not there, or is a file. As a warning: it is there, but no file in it matches yet.",
-        "Make the folder, or mend `url` or `match`. A relative `url` starts at the folder of the pipeline file.",
-    ),
-    (
-        "U0220",
-        "work on a file failed",
-        "Listing, reading, moving or copying failed for a reason that may pass, such as a network file system that is away. It is tried again by itself.",
-        "If it stays, look at the cause in the message: the disk, the mount, the limits of the process.",
-    ),
-    (
-        "U0221",
-        "no right to a file or folder",
-        "The worker's user may not read the file or folder, or may not write into the folder although `after` deletes or moves files.",
-        "Give the user these rights, or set `after: keep`, which writes nothing.",
-    ),
-    (
-        "U0222",
-        "a file changed while it was being read",
-        "A file that was partly read was rewritten or is gone, so what was read may not be what it holds. Nothing of the change was committed.",
-        "Restore the file and resume, or set it to `again` (read it as a new one) or `done` (give up the rest) with `unbatch offsets set`. Deliver files by renaming them into the folder, or use `ready_when: {marker: …}`.",
     ),
     (
         "U0223",
@@ -110,8 +86,8 @@ pub const CODES: &[CodeEntry] = &[
     (
         "U0231",
         "a sample is no text",
-        "The file is compressed, is not UTF-8, or has zero bytes as no text has. The message names the first byte that is none.",
-        "Unpack it, or convert it with iconv. The job that delivers the files has to deliver them in UTF-8 too.",
+        "The file is damaged or packed in a way that is not read, has zero bytes as no text has, or bytes that its encoding does not have. The message names the first byte that is none.",
+        "Do as the message says. A workbook has to be exported as CSV.",
     ),
     (
         "U0232",
@@ -136,6 +112,12 @@ pub const CODES: &[CodeEntry] = &[
         "columns of fixed width cannot be",
         "With `dialect.format: fixed` a column has no width or shares characters with another one, the line is shorter than its columns, or an option is set that says nothing there.",
         "Give each column its `width` in characters, and `at` where something stands between two of them.",
+    ),
+    (
+        "U0236",
+        "what is expected cannot be",
+        "`expect` has a `by` that is no time of day, an unknown `zone`, a `grace` above 12h, no files, a day twice, or stands beside `splits` above 1.",
+        "Do as the message says. It is written `{by: \"06:00\", zone: Europe/Berlin, grace: 30m}`.",
     ),
     (
         "U0244",
@@ -216,10 +198,10 @@ pub const CODES: &[CodeEntry] = &[
         "Set the column's `format`, and `zone` if the times carry none, or mend it where the file is written. A row that waits goes through with `quarantine replay`: under the mended pipeline file, or with the cell changed by `--set` or `--patch`.",
     ),
     (
-        "compressed",
-        "the file is compressed",
-        "The file begins like gzip, zstd or zip. Only plain files are read so far. It was parked.",
-        "Unpack it, and deliver it under a name that `match` takes.",
+        "byte_order_mark",
+        "a file says itself how it is written",
+        "A file begins with the byte order mark of another encoding than `dialect.encoding` names. The mark counts, and the file is read by it.",
+        "Nothing, if such files are meant. Otherwise set `dialect.encoding` to what the files have, or mend how they are written.",
     ),
     (
         "deletes_withheld",
@@ -254,8 +236,14 @@ pub const CODES: &[CodeEntry] = &[
     (
         "duplicate",
         "a file was delivered again",
-        "A file has the name and content of one that was read before, so it was not read a second time.",
-        "Nothing, if it was sent twice by mistake. To load it all the same set it to `again` with `unbatch offsets set`, or set `redelivered: load`.",
+        "A file has the name and content of one that was read before, so it was not read a second time. With a date for its subject: nothing else came by the time that `expect` names.",
+        "Nothing, if it was sent twice by mistake; with `expect`, ask the sender for the day's files. To load it all the same set it to `again` with `unbatch offsets set`, or set `redelivered: load`.",
+    ),
+    (
+        "empty",
+        "what came had no rows",
+        "Files came by the time that `expect` names, and so many of them have no rows that the rest is not enough. They were taken as they are.",
+        "Ask the sender whether that is meant. When files with rows come, the next judgement says so.",
     ),
     (
         "field_too_large",
@@ -307,9 +295,15 @@ pub const CODES: &[CodeEntry] = &[
     ),
     (
         "invalid_encoding",
-        "not UTF-8",
-        "The row, the header or the whole file is not UTF-8 text; for a row it is refused, otherwise the file was parked.",
-        "Convert the files to UTF-8 where they are written, or with iconv before they are delivered. Rows of this file that were taken already come again in the converted one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
+        "bytes that are no characters",
+        "The row or the header has bytes that the encoding of `dialect.encoding` does not have, as a rule because the file is written in another one; the row is refused, or the file was parked.",
+        "Set `dialect.encoding` to what the files are written in, such as windows-1252. A file that was parked is then read again by itself; a refused row comes again in a mended file. Rows of this file that were taken already come again in the mended one: deliver only the others, or mend refused rows with `quarantine replay --set`.",
+    ),
+    (
+        "late",
+        "files did not come in time",
+        "Fewer files than `expect` names had come by that time; they are awaited, or came later. Nothing waits for them, and they are read when they come.",
+        "Nothing, if they came. Otherwise ask the sender; after `grace` they are told as `missing`. If they are late every day, move `by`.",
     ),
     (
         "line_too_long",
@@ -334,6 +328,12 @@ pub const CODES: &[CodeEntry] = &[
         "a file goes on with another rest",
         "With `on_bad_file: stop`: a file that was read in part is not the same any more behind the rows that were committed. Those are the same, so it goes on behind them.",
         "Nothing, if it was mended after it stopped the pipeline. Otherwise ask its sender: files should be renamed into the folder when they are complete.",
+    ),
+    (
+        "missing",
+        "files did not come",
+        "Fewer files than `expect` names had come by that time, also within `grace` after it, and since.",
+        "Ask the sender. When they come they are read, the alarm ends, and they count for the next day too. If no files are due on such days, set `expect.days`.",
     ),
     (
         "missing_required",

@@ -3,24 +3,32 @@
 
 mod column;
 mod dialect;
+mod expect;
 mod mode;
 
 pub use column::{Ambiguous, Column, DecimalMark, Empty, Negative, Thousands};
 pub use dialect::{Counted, Dialect, Escapes, Format, Header, Ragged, Sum, Trailer, Trim, one_byte};
+pub use expect::{Expect, Weekday};
 pub use mode::{FullDump, Mode, Share};
 
+use crate::digest::id_of;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use unbatch_api::config::{Period, Size};
+use unbatch_object_files::{Compression, Layers, Limits, StoreConfig, TextEncoding};
 
-/// Files with separated values that are dropped into a folder; each row of each file exactly once.
+/// Files with separated values that are dropped into a folder or an object store; each row of each file exactly once.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvDropsConfig {
-    /// The folder: a path or a `file:` URL. A relative one starts at the folder of the pipeline file. Folders inside it are
-    /// not looked into.
+    /// The folder: a path, a `file:` URL, `s3://bucket/folder/`, `gs://bucket/folder/` or `az://container/folder/`. A relative one
+    /// starts at the folder of the pipeline file. Folders inside it are not looked into.
     pub url: String,
+    /// How to reach the object store of `url`, and of baselines that lie in one. Default: by what the environment says; a folder needs
+    /// nothing of it.
+    #[serde(default, skip_serializing)]
+    pub store: StoreConfig,
     /// Which files, as a glob over the whole file name: `prices_*.csv`. Names that begin with a dot are never read.
     #[serde(rename = "match")]
     pub pattern: String,
@@ -31,6 +39,13 @@ pub struct CsvDropsConfig {
     /// where it is.
     #[serde(default)]
     pub after: After,
+    /// How the files are packed: `auto` goes by the ending of the name (`.gz`, `.zst`, `.bz2`, `.xz`, `.zip`), and the first bytes must
+    /// agree.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Which file of a zip archive, as a glob over its whole name, where `*` also takes slashes. Default: the only one that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// How the files are written.
     #[serde(default)]
     pub dialect: Dialect,
@@ -55,6 +70,10 @@ pub struct CsvDropsConfig {
     /// appended, when the old content is a prefix of the new and ended with a line break.
     #[serde(default)]
     pub on_growth: OnGrowth,
+    /// By when files must have come each day; late, missing, empty and duplicate ones are told in status and metrics, and nothing waits for
+    /// them. Default: nothing is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// In which order files that are ready are read: by `name`, or `none` (as the file system lists them). One file at a time
     /// is read in a split either way.
     #[serde(default)]
@@ -63,9 +82,9 @@ pub struct CsvDropsConfig {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 128))]
     pub splits: u32,
-    /// How often the folder is listed.
-    #[serde(default = "poll_default")]
-    pub poll: Period,
+    /// How often the folder is listed. Default: `250ms`, and `10s` in an object store, where each listing is a request that is paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Period>,
     /// Longest record, in bytes. A file with a longer one is parked: as a rule a quote is missing.
     #[serde(default = "record_default")]
     pub record_max: Size,
@@ -82,6 +101,9 @@ pub struct CsvDropsConfig {
     #[serde(default = "columns_default")]
     #[schemars(range(min = 1))]
     pub columns_max: u32,
+    /// Most bytes that a compressed file may become, so that a small one cannot fill a topic. A file with more is parked.
+    #[serde(default = "decompressed_default")]
+    pub decompressed_max: Size,
 }
 
 /// When a file counts as completely written.
@@ -89,7 +111,8 @@ pub struct CsvDropsConfig {
 #[serde(rename_all = "snake_case")]
 pub enum ReadyWhen {
     /// Size and modification time did not change for this long, by our own clock. A guess: a writer may pause for longer.
-    /// Prefer writers that rename complete files into the folder, or a marker.
+    /// Prefer writers that rename complete files into the folder, or a marker. In an object store a file is whole as soon as it is
+    /// there, and nothing is waited for.
     StableFor(
         /// How long size and modification time must not have changed: `5s`. A guess about the writer.
         Period,
@@ -118,7 +141,8 @@ pub enum After {
     Delete,
     /// It is moved into this folder, under a name that carries pipeline and digest; nothing there is ever overwritten.
     MoveTo(
-        /// The folder: a path or a `file:` URL, a relative one from the folder of the pipeline file. Not the folder of `url`.
+        /// The folder: a path or a URL, a relative one from the folder of the pipeline file. Not the folder of `url`, and of the
+        /// same kind: a folder for a folder, the same bucket for a bucket.
         String,
     ),
 }
@@ -174,6 +198,29 @@ pub enum FileOrder {
 }
 
 impl CsvDropsConfig {
+    /// How often the folder is listed; `is_local`: it is one of the file system.
+    pub fn poll(&self, is_local: bool) -> Duration {
+        let default = if is_local { Duration::from_millis(250) } else { Duration::from_secs(10) };
+        self.poll.map_or(default, |period| period.0)
+    }
+
+    /// How files are packed and written.
+    pub fn layers(&self) -> Layers {
+        let limits = Limits { decoded_bytes_max: self.decompressed_max.0, ..Limits::default() };
+        // what is no encoding does not get past `validate`
+        let encoding = TextEncoding::parse(&self.dialect.encoding).unwrap_or_default();
+        Layers { compression: self.compression, entry: self.entry.clone(), encoding, limits }
+    }
+
+    /// Names the way from files to text where it is not that of plain UTF-8, so that texts of two ways are not compared.
+    pub fn way_to_text(&self) -> Option<String> {
+        let encoding = self.layers().encoding;
+        let is_usual = encoding.is_utf8() && self.entry.is_none() && self.compression == Compression::Auto;
+        let entry = self.entry.as_deref().unwrap_or_default();
+        (!is_usual)
+            .then(|| id_of(&[encoding.name().as_bytes(), self.compression.as_str().as_bytes(), entry.as_bytes()], 8))
+    }
+
     /// Symbolic links are read only where files are kept: moving one would move the link and not the file.
     pub fn follows_links(&self) -> bool {
         self.after == After::Keep
@@ -198,14 +245,14 @@ impl CsvDropsConfig {
 fn one() -> u32 {
     1
 }
-fn poll_default() -> Period {
-    Period(Duration::from_millis(250))
-}
 fn record_default() -> Size {
     Size(16 << 20)
 }
 fn lines_default() -> u32 {
     1_000
+}
+fn decompressed_default() -> Size {
+    Size(1 << 40)
 }
 fn columns_default() -> u32 {
     16_384

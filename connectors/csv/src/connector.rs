@@ -1,18 +1,21 @@
 //! The doors of the contract.
 
 use crate::config::{After, CsvDropsConfig, Header, Identity};
-use crate::folder::{self, Names, OWNER_PREFIX};
+use crate::folder::{Folder, Names, OWNER_PREFIX, location_of};
 use crate::owner::Owner;
-use crate::release::archive_folder;
-use crate::source::{CsvSource, blocking, folder_of};
+use crate::release::archive_of;
+use crate::source::{CsvSource, blocking};
 use crate::{decode, dump, offsets, replay, validate};
+use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
     Batch, CheckContext, Checkpoint, Error, Finding, Jump, PartView, Problem, QuarantineEntry, Result, Severity,
     Source, SourceConnector, SourceContext, StreamName, StreamSchema, async_trait,
 };
+use unbatch_object_files::{LocalFolder, Store};
 
 /// CSV files that are dropped into a folder, each row of each file exactly once.
 pub struct CsvDrops;
@@ -50,12 +53,14 @@ impl SourceConnector for CsvDrops {
             Header::Present => "present",
             Header::None => "none",
         };
-        let folder = folder_of(config, base).unwrap_or_else(|_| base.join(&config.url));
-        format!("csv_drops folder={} match={} identity={identity} header={header}", folder.display(), config.pattern)
+        let folder = location_of(config)
+            .map_or_else(|_| base.join(&config.url).display().to_string(), |folder| folder.resolve(base).to_string());
+        format!("csv_drops folder={folder} match={} identity={identity} header={header}", config.pattern)
     }
 
     async fn check(config: Arc<CsvDropsConfig>, cx: CheckContext) -> Result<Vec<Finding>> {
-        blocking("checking the folder", move || check(&config, &cx)).await
+        let runtime = Handle::current();
+        blocking("checking the folder", move || check(&config, &cx, &runtime)).await
     }
 
     async fn splits(config: Arc<CsvDropsConfig>, _: CheckContext) -> Result<u32> {
@@ -83,56 +88,66 @@ impl SourceConnector for CsvDrops {
 }
 
 /// Is the folder there, may we do in it what the configuration asks for, and does anything match?
-fn check(config: &CsvDropsConfig, cx: &CheckContext) -> Result<Vec<Finding>> {
-    let folder = folder_of(config, &cx.base)?;
+fn check(config: &CsvDropsConfig, cx: &CheckContext, runtime: &Handle) -> Result<Vec<Finding>> {
+    let folder = Folder::open(config, &cx.base, &*cx.secrets, runtime)?;
     let names = Names::new(&CsvDropsConfig { splits: 1, ..config.clone() }, 0)?;
-    folder::must_exist(&folder)?;
-    let listing = folder::list(&folder, &names, config.follows_links())?;
+    folder.must_exist()?;
+    let listing = folder.list(&names)?;
     let mut findings = Vec::new();
     if listing.data_names.is_empty() {
         findings.push(Finding {
             severity: Severity::Warning,
             code: "U0217",
-            message: format!("no file in {} matches `{}` yet", folder.display(), config.pattern),
+            message: format!("no file in {} matches `{}` yet", folder.store().location(), config.pattern),
             remedy: "nothing, if files are still to come; otherwise mend `url` or `match`".into(),
         });
     }
-    if let Err(error) = Owner::new(config, cx).check_others(&folder, &listing) {
+    if let Err(error) = Owner::new(config, cx).check_others(folder.store(), &listing) {
         findings.push(finding(&error));
     }
-    if let After::MoveTo(url) = &config.after {
-        match archive_folder(url, &folder, &cx.base) {
-            Ok(archive) => findings.extend(unwritable(existing_parent(&archive))),
+    match archive_of(config, &folder, &cx.base, &*cx.secrets, runtime) {
+        Ok(Some(archive)) => findings.extend(not_to_be_made(&*archive)),
+        Ok(None) => {}
+        Err(error) => findings.push(finding(&error)),
+    }
+    if let Some(dump) = config.full_dump() {
+        match dump::open_baselines(config, dump, cx, runtime) {
+            Ok(baselines) => findings.extend(not_to_be_made(&*baselines)),
             Err(error) => findings.push(finding(&error)),
         }
     }
-    if let Some(baseline) = config.full_dump().map(|dump| &dump.baseline)
-        && let Ok(location) = unbatch_object_files::Location::parse(baseline)
-        && let Some(baselines) = location.resolve(&cx.base).as_folder()
-    {
-        findings.extend(unwritable(existing_parent(baselines)));
-    }
     if config.after != After::Keep {
-        findings.extend(unwritable(&folder));
+        findings.extend(unwritable(folder.store()));
     }
     Ok(findings)
 }
 
-/// Tries to make a file there and takes it away again.
-fn unwritable(folder: &Path) -> Option<Finding> {
-    let probe = folder.join(format!("{OWNER_PREFIX}probe.{}~", std::process::id()));
-    let tried = std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe));
-    tried.err().map(|e| Finding {
-        severity: Severity::Error,
-        code: "U0221",
-        message: format!("writing to {} failed: {e}", folder.display()),
-        remedy: "give the worker's user the right to write there, or set `after: keep`".into(),
-    })
+/// Why nothing could be written there. A folder is made when it is first needed; its nearest one that is there must allow that.
+fn not_to_be_made(store: &dyn Store) -> Option<Finding> {
+    match store.location().as_folder() {
+        Some(path) => {
+            let parent = path.ancestors().find(|a| a.is_dir()).unwrap_or(path);
+            unwritable(&LocalFolder::new(parent, false))
+        }
+        None => unwritable(store),
+    }
 }
 
-/// The archive folder is made when it is first needed; its nearest folder that is there must allow that.
-fn existing_parent(archive: &Path) -> &Path {
-    archive.ancestors().find(|a| a.is_dir()).unwrap_or(archive)
+/// Tries to make a file there and takes it away again.
+fn unwritable(store: &dyn Store) -> Option<Finding> {
+    let probe = format!("{OWNER_PREFIX}probe.{}~", std::process::id());
+    let tried = || {
+        store.put_if_absent(&probe, Bytes::new())?;
+        match store.head(&probe)? {
+            Some(stat) => store.delete(&probe, &stat).map(|_| ()),
+            None => Ok(()),
+        }
+    };
+    tried().err().map(|error: Error| Finding {
+        message: format!("writing to {} failed: {}", store.location(), error.one_line()),
+        remedy: "give the worker's user the right to write and delete there, or set `after: keep`".into(),
+        ..finding(&error)
+    })
 }
 
 fn finding(error: &Error) -> Finding {

@@ -2,10 +2,10 @@
 //! to go on from, and nothing makes it panic. For the fuzz target in `tests/fuzz` and for the tests that play it with random bytes.
 
 use crate::config::CsvDropsConfig;
+use crate::content::{in_memory, in_memory_behind};
 use crate::position::Place;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 use unbatch_api::StopAfter;
 
@@ -59,7 +59,8 @@ pub fn read_any(data: &[u8]) {
     for stop in stops.iter().step_by(1 + stops.len() / 8) {
         let again = reader(file, config, small).with_totals(&stop.totals);
         let Ok(mut again) = again else { panic!("its own totals are refused") };
-        let bad = again.resume(stop.place, stop.digest.clone(), stop.rejected);
+        let rest = in_memory_behind(file, &config.layers(), stop.place.byte);
+        let bad = again.resume(stop.place, rest, stop.digest.clone(), stop.rejected);
         assert!(matches!(bad, Ok(None)), "the header is not what it was");
         let (rest, _) = outcome(again, false);
         assert_eq!((&rest.rows[..], &rest.refused[..]), (&all.rows[stop.rows..], &all.refused[stop.refused..]), "rest");
@@ -78,11 +79,11 @@ fn configs() -> &'static [Arc<CsvDropsConfig>] {
     })
 }
 
-fn reader(file: &[u8], config: &Arc<CsvDropsConfig>, portion: Portion) -> FileReader<Cursor<Vec<u8>>> {
-    FileReader::new(Cursor::new(file.to_vec()), config.clone(), StopAfter::default(), portion)
+fn reader(file: &[u8], config: &Arc<CsvDropsConfig>, portion: Portion) -> FileReader {
+    FileReader::new(in_memory(file, &config.layers()), config.clone(), StopAfter::default(), portion)
 }
 
-fn outcome(mut reader: FileReader<Cursor<Vec<u8>>>, from_start: bool) -> (Outcome, Vec<Stop>) {
+fn outcome(mut reader: FileReader, from_start: bool) -> (Outcome, Vec<Stop>) {
     let (mut all, mut stops) = (Outcome::default(), Vec::new());
     loop {
         let Ok(step) = reader.step() else { panic!("reading from memory failed") };
@@ -98,7 +99,7 @@ fn outcome(mut reader: FileReader<Cursor<Vec<u8>>>, from_start: bool) -> (Outcom
         }
         if is_end {
             all.end = bad.map(|bad| bad.code);
-            all.digest = reader.read_out().unwrap_or_default();
+            all.digest = reader.read_out(0).unwrap_or_default();
             let rows = reader.place().row;
             assert!(
                 !from_start || all.end.is_some() || rows == (all.rows.len() + all.refused.len()) as u64,

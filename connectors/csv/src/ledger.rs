@@ -3,12 +3,12 @@
 //! A bucket has pages of at most [`PAGE_BYTES`], so that finishing a file rewrites a small note. Nothing is forgotten: a
 //! forgotten file that is still in the folder would be loaded twice.
 
-use crate::file_stat::FileStat;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use unbatch_api::names::murmur2;
 use unbatch_api::{Checkpoint, Error, NoteKey, Result};
+use unbatch_object_files::ObjectStat;
 
 const PREFIX: &str = "ledger/";
 /// Pages end here; the limit of a note leaves room for entries that grow a little in place.
@@ -39,9 +39,15 @@ pub struct Entry {
     /// Rises with each finished file of the split.
     pub seq: u64,
     #[serde(flatten)]
-    pub stat: FileStat,
-    /// Of the content; see `digest`.
+    pub stat: ObjectStat,
+    /// Of the content; see `content`.
     pub digest: String,
+    /// Bytes of its text, where that is not what lies in the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_bytes: Option<u64>,
+    /// The way to its text where that was not the usual one; see `CsvDropsConfig::way_to_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
     pub outcome: Outcome,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -52,6 +58,12 @@ pub struct Entry {
     /// Its name in the archive, whether or not it is there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
+    /// When it came, in milliseconds since 1970; only with `expect`, see `schedule::arrival`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came: Option<i64>,
+    /// When it was last delivered again and not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_again: Option<i64>,
     /// Of a parked file: how far its `rows` go, so that what is appended can be read from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_to: Option<ReadTo>,
@@ -78,7 +90,11 @@ impl Entry {
     /// How far the file was read or given up, when that is known.
     pub fn end(&self) -> Option<ReadTo> {
         match self.outcome {
-            Outcome::Loaded | Outcome::Skipped => Some(ReadTo::new(self.stat.size, self.digest.clone())),
+            // what was given up was parked there, as a rule, and the digest of the whole may not be one of text alone
+            Outcome::Skipped if self.read_to.is_some() => self.read_to.clone(),
+            Outcome::Loaded | Outcome::Skipped => {
+                Some(ReadTo::new(self.text_bytes.unwrap_or(self.stat.size), self.digest.clone()))
+            }
             Outcome::Failed => self.read_to.clone(),
             _ => None,
         }
@@ -259,7 +275,11 @@ fn entry_bytes(entry: &Entry) -> usize {
         .read_to
         .as_ref()
         .map_or(0, |r| r.prefix.len() + 50 + r.totals.iter().map(|(k, v)| 2 * k.len() + v.len() + 6).sum::<usize>());
-    2 * entry.path.len() + entry.digest.len() + entry.archive.as_ref().map_or(0, String::len) + read_to + 340
+    let upload = [&entry.stat.etag, &entry.stat.version].map(|tag| tag.as_ref().map_or(0, |tag| 2 * tag.len() + 14));
+    let text = entry.text_bytes.map_or(0, |_| 35) + entry.way.as_ref().map_or(0, |_| 17);
+    let archive = entry.archive.as_ref().map_or(0, String::len);
+    let came = [entry.came, entry.came_again].iter().flatten().count() * 36;
+    2 * entry.path.len() + entry.digest.len() + archive + read_to + upload[0] + upload[1] + text + came + 340
 }
 
 fn bucket(path: &str) -> u8 {
@@ -290,14 +310,26 @@ mod tests {
             path: path.into(),
             id: "0123456789abcdef".into(),
             seq,
-            stat: FileStat { size: u64::MAX, mtime: i64::MAX, ctime: i64::MIN, inode: u64::MAX, born: Some(i64::MAX) },
+            stat: ObjectStat {
+                size: u64::MAX,
+                mtime: i64::MAX,
+                ctime: i64::MIN,
+                inode: u64::MAX,
+                born: Some(i64::MAX),
+                etag: Some("e".repeat(40)),
+                version: Some("v".repeat(32)),
+            },
             digest: "f".repeat(64),
+            text_bytes: Some(u64::MAX),
+            way: Some("f".repeat(8)),
             outcome: Outcome::Loaded,
             code: None,
             rows: 1,
             rejected: 0,
             line: 2,
             archive: Some("x".repeat(200)),
+            came: Some(i64::MIN),
+            came_again: Some(i64::MIN),
             read_to: None,
         }
     }

@@ -1,12 +1,12 @@
 //! What is kept beside the position of an open file, in the same commit.
 
 use crate::dump::HandedOn;
-use crate::file_stat::FileStat;
 use crate::position::{Place, id_in};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use unbatch_api::{Checkpoint, Error, NoteKey, Result};
+use unbatch_object_files::ObjectStat;
 
 const OPEN_PREFIX: &str = "open/";
 
@@ -17,7 +17,7 @@ pub struct OpenNote {
     pub v: u32,
     /// Relative to the folder.
     pub path: String,
-    pub stat: FileStat,
+    pub stat: ObjectStat,
     /// Kernel that saw the stat; on another one it proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -35,6 +35,9 @@ pub struct OpenNote {
     /// Where reading began, when it was not the beginning: the file had grown, or was parked there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<u64>,
+    /// The way to its text where that is not the usual one; see `CsvDropsConfig::way_to_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
     /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<String, String>,

@@ -2,13 +2,13 @@
 
 use crate::config::CsvDropsConfig;
 use crate::dump::give_up;
-use crate::file_stat::FileStat;
 use crate::folder::split_of;
 use crate::ledger::{Entry, Ledger, Outcome, is_ledger_key};
 use crate::notes::{OpenFile, open_files, open_key};
 use crate::position::part_of;
 use unbatch_api::figures::{bytes, grouped};
 use unbatch_api::{Checkpoint, Error, Jump, PartView, Result};
+use unbatch_object_files::ObjectStat;
 
 /// Finished files that are shown, the newest ones.
 const FINISHED_SHOWN_MAX: usize = 20;
@@ -77,7 +77,7 @@ fn marks(open: &[OpenFile], ledger: &Ledger, name: &str) -> Result<Vec<Entry>> {
         return Ok(vec![marked(name, ledger.next_seq(), None)]);
     }
     let given_up = ledger.of(name).filter(|e| matches!(e.outcome, Outcome::Failed | Outcome::Grown));
-    let marks: Vec<Entry> = given_up.map(|e| Entry { outcome: Outcome::Skipped, read_to: None, ..e.clone() }).collect();
+    let marks: Vec<Entry> = given_up.map(|e| Entry { outcome: Outcome::Skipped, ..e.clone() }).collect();
     if marks.is_empty() {
         return Err(refused(format!("`{name}` is done")));
     }
@@ -90,22 +90,26 @@ fn marked(name: &str, seq: u64, open: Option<&OpenFile>) -> Entry {
         path: name.into(),
         id: open.map(|o| o.id.clone()).unwrap_or_default(),
         seq,
-        stat: open.map(|o| o.note.stat).unwrap_or_default(),
+        stat: open.map(|o| o.note.stat.clone()).unwrap_or_default(),
         digest: String::new(),
+        text_bytes: None,
+        way: open.and_then(|o| o.note.way.clone()),
         outcome: Outcome::Marked,
         code: None,
         rows: open.map_or(0, |o| o.place.row),
         rejected: open.map_or(0, |o| o.note.rejected),
         line: open.map_or(0, |o| o.place.line),
         archive: None,
+        came: None,
+        came_again: None,
         read_to: None,
     }
 }
 
 impl Entry {
     /// Whether the mark of this entry is for the file as it stands there now.
-    pub fn marks(&self, now: &FileStat) -> bool {
-        let is_of_any = self.stat == FileStat::default();
+    pub fn marks(&self, now: &ObjectStat) -> bool {
+        let is_of_any = self.stat == ObjectStat::default();
         // the same file, also when somebody wrote on in it, or one that was put back with its time
         let is_this = self.stat.is_same_file(now) || (self.stat.size, self.stat.mtime) == (now.size, now.mtime);
         self.outcome == Outcome::Marked && (is_of_any || is_this)

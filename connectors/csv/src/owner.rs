@@ -2,11 +2,13 @@
 //! a marker in the folder, `.unbatch-owner-<deployment>.<pipeline>`, and everyone looks for markers of others.
 
 use crate::config::{After, CsvDropsConfig};
-use crate::folder::{Listing, OWNER_PREFIX, file_error, matcher};
+use crate::folder::{Listing, OWNER_PREFIX, matcher};
 use serde::{Deserialize, Serialize};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
 use unbatch_api::{CheckContext, Error, Result};
+use unbatch_object_files::{Store, read_small};
+
+/// A marker is a line of text; what is larger is none of ours.
+const MARKER_BYTES_MAX: usize = 64 << 10;
 
 /// Says whose files these are. Version 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +18,6 @@ pub struct Owner {
     pub pipeline: String,
     #[serde(rename = "match")]
     pub pattern: String,
-    /// Splits of a pipeline share the marker, but not the draft of it.
-    #[serde(skip)]
-    split: String,
 }
 
 impl Owner {
@@ -28,7 +27,6 @@ impl Owner {
             deployment: place.deployment.to_string(),
             pipeline: place.split.pipeline.to_string(),
             pattern: config.pattern.clone(),
-            split: place.split.index.to_string(),
         }
     }
 
@@ -37,54 +35,51 @@ impl Owner {
     }
 
     /// Leaves our marker when `after` takes files away, and removes it when it no longer does.
-    pub fn claim(&self, folder: &Path, after: &After) -> Result<()> {
-        let path = folder.join(self.marker());
+    pub fn claim(&self, store: &dyn Store, listing: &Listing, after: &After) -> Result<()> {
+        let marker = self.marker();
         if *after == After::Keep {
-            // a folder that may only be read has no marker of ours
-            return match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != ErrorKind::NotFound && path.exists() => {
-                    Err(file_error("removing our owner marker failed", &path, e))
-                }
-                _ => Ok(()),
-            };
+            // a folder that may only be read has no marker of ours, and who may not look at what is not there need not
+            if listing.hidden.contains(&marker)
+                && let Some(stat) = store.head(&marker)?
+            {
+                store.delete(&marker, &stat)?;
+            }
+            return Ok(());
         }
         let text = serde_json::to_vec(self).map_err(|e| Error::bug("encoding the owner marker failed").caused_by(e))?;
-        if std::fs::read(&path).is_ok_and(|there| there == text) {
+        if read_small(store, &marker, MARKER_BYTES_MAX).is_ok_and(|there| there.is_some_and(|there| there == text)) {
             return Ok(());
         }
         // whole or not at all, since others may read it at any time
-        let draft = folder.join(format!("{}.{}.{}~", self.marker(), self.split, std::process::id()));
-        let written = std::fs::File::create(&draft)
-            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-            .and_then(|()| std::fs::rename(&draft, &path));
-        written.map_err(|e| file_error("writing our owner marker failed", &path, e))
+        store.put(&marker, text.into())
     }
 
     /// Refuses to go on when another pipeline takes away files that we read too.
-    pub fn check_others(&self, folder: &Path, listing: &Listing) -> Result<()> {
+    pub fn check_others(&self, store: &dyn Store, listing: &Listing) -> Result<()> {
         for name in listing.hidden.iter().filter(|n| n.starts_with(OWNER_PREFIX) && !n.ends_with('~')) {
             if *name == self.marker() {
                 continue;
             }
-            let path = folder.join(name);
-            let Ok(text) = std::fs::read(&path) else { continue };
-            let other: Owner = serde_json::from_slice(&text).map_err(|e| unreadable(&path).caused_by(e))?;
+            let at = format!("{name} in {}", store.location());
+            // one that went away, or that we may not read, is looked at again with the next listing
+            let Ok(Some(text)) = read_small(store, name, MARKER_BYTES_MAX) else { continue };
+            let other: Owner = serde_json::from_slice(&text).map_err(|e| unreadable(&at).caused_by(e))?;
             let theirs = matcher(&other.pattern)?;
             let both = listing.data_names.iter().find(|file| theirs.is_match(file.as_str()));
             if other.pattern == self.pattern || both.is_some() {
-                return Err(conflict(&other, both, &path));
+                return Err(conflict(&other, both, &at));
             }
         }
         Ok(())
     }
 }
 
-fn conflict(other: &Owner, both: Option<&String>, marker: &Path) -> Error {
+fn conflict(other: &Owner, both: Option<&String>, marker: &str) -> Error {
     let error = Error::misconfigured("claiming the files of the folder failed: another pipeline takes them away")
         .code("U0216")
         .with("deployment", &other.deployment)
         .with("pipeline", &other.pipeline)
-        .with("marker", marker.display());
+        .with("marker", marker);
     let error = match both {
         Some(file) => error.with("file", file),
         None => error,
@@ -95,9 +90,9 @@ fn conflict(other: &Owner, both: Option<&String>, marker: &Path) -> Error {
     )
 }
 
-fn unreadable(path: &Path) -> Error {
+fn unreadable(marker: &str) -> Error {
     Error::misconfigured("reading an owner marker failed")
         .code("U0216")
-        .with("marker", path.display())
+        .with("marker", marker)
         .help("if no pipeline uses it, remove the file")
 }

@@ -86,6 +86,12 @@ impl Parked {
         Ok((key_of(id), bytes.into()))
     }
 
+    /// The file was looked at under this configuration too, and stays as it is; gives the note.
+    pub fn looked_at(&mut self, id: &str, reading: &str) -> Result<Option<(NoteKey, Bytes)>> {
+        let Some(file) = self.0.get(id).cloned() else { return Ok(None) };
+        self.add(id, ParkedFile { reading: reading.to_owned(), ..file }).map(Some)
+    }
+
     /// Whether the file of this delivery could not be read under another configuration than `reading`. Of one that was parked
     /// before this was kept nobody knows.
     pub fn is_of_another_reading(&self, id: &str, reading: &str) -> bool {
@@ -114,7 +120,8 @@ impl Parked {
 /// A digest of all that decides whether and how a file can be read: one that could not be may be readable under another.
 pub fn reading_of(config: &CsvDropsConfig, stop_after: &StopAfter) -> String {
     let limits = (config.record_max, config.field_max, config.field_lines_max, config.columns_max);
-    let parts = (&config.dialect, &config.columns, limits);
+    let packing = (config.compression, &config.entry, config.decompressed_max);
+    let parts = (&config.dialect, &config.columns, limits, packing);
     // plain data, which always has a text; if it had none, no change would be seen and nothing tried again
     let mut text = serde_json::to_string(&parts).unwrap_or_default();
     if let Some(dump) = config.full_dump() {

@@ -1,11 +1,19 @@
 //! Puts files under names without ever replacing another's.
 
-use crate::digest::ContentDigest;
-use crate::folder::file_error;
+use crate::content::digest_of;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 use unbatch_api::{Error, Result};
+use unbatch_object_files::{Layers, local_error};
+
+/// What a copy must hold: the digest of the content that was delivered under a name, read by these layers.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    pub name: &'a str,
+    pub digest: &'a str,
+    pub layers: &'a Layers,
+}
 
 /// Gives a file another name; false, and nothing done, when the name is taken.
 pub fn rename_to_free(from: &Path, to: &Path) -> std::io::Result<bool> {
@@ -23,52 +31,36 @@ pub fn rename_to_free(from: &Path, to: &Path) -> std::io::Result<bool> {
 }
 
 /// Copies whole or not at all, checked by digest; false when the name is taken. `draft` is ours alone, and gone afterwards.
-pub fn copy_into(from: &Path, target: &Path, draft: &Path, digest: &str) -> Result<bool> {
-    let copied = copy(from, target, draft, digest);
+pub fn copy_into(from: &Path, target: &Path, draft: &Path, expected: Expected<'_>) -> Result<bool> {
+    let copied = copy(from, target, draft, expected);
     // what a failure left would take the room that the next attempt needs
     let removed = remove(draft);
     copied.and_then(|is_placed| removed.map(|()| is_placed))
 }
 
-fn copy(from: &Path, target: &Path, draft: &Path, digest: &str) -> Result<bool> {
-    let failed = |e| file_error("copying a file into the archive failed", target, e);
+fn copy(from: &Path, target: &Path, draft: &Path, expected: Expected<'_>) -> Result<bool> {
+    let failed = |e| local_error("copying a file into the archive failed", target, e);
     std::fs::copy(from, draft).map_err(failed)?;
     let file = File::options().write(true).open(draft).map_err(failed)?;
     if let Ok(modified) = std::fs::metadata(from).and_then(|m| m.modified()) {
         file.set_modified(modified).map_err(failed)?;
     }
     file.sync_all().map_err(failed)?;
-    if digest_of(draft)? != digest {
+    if digest_of(draft, expected.name, expected.layers)? != expected.digest {
         let error = Error::transient("copying a file into the archive failed: the copy is not the same").code("U0220");
         return Err(error.with("path", target.display()));
     }
     rename_to_free(draft, target).map_err(failed)
 }
 
-/// The digest of a whole file.
-pub fn digest_of(path: &Path) -> Result<String> {
-    let failed = |e| file_error("reading a file for its digest failed", path, e);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut digest = ContentDigest::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(digest.so_far()),
-            Ok(n) => digest.update(&buffer[..n]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(failed(e)),
-        }
-    }
-}
-
 pub fn sync_folder(folder: &Path) -> Result<()> {
     let synced = File::open(folder).and_then(|f| f.sync_all());
-    synced.map_err(|e| file_error("making the archive folder durable failed", folder, e))
+    synced.map_err(|e| local_error("making the archive folder durable failed", folder, e))
 }
 
 pub fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("removing a file failed", path, e)),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(local_error("removing a file failed", path, e)),
         _ => Ok(()),
     }
 }
@@ -83,20 +75,25 @@ pub fn is_no_link(e: &std::io::Error) -> bool {
 mod tests {
     use super::*;
 
+    fn expected<'a>(digest: &'a str, layers: &'a Layers) -> Expected<'a> {
+        Expected { name: "from", digest, layers }
+    }
+
     #[test]
     fn a_copy_is_the_same_or_does_not_exist_and_replaces_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let [from, target, draft] = ["from", "target", "draft"].map(|name| folder.path().join(name));
         std::fs::write(&from, "content").unwrap();
-        let digest = digest_of(&from).unwrap();
-        assert!(copy_into(&from, &target, &draft, &"0".repeat(64)).is_err());
+        let layers = Layers::default();
+        let digest = digest_of(&from, "from", &layers).unwrap();
+        assert!(copy_into(&from, &target, &draft, expected(&"0".repeat(64), &layers)).is_err());
         assert!(!target.exists());
-        assert!(copy_into(&from, &target, &draft, &digest).unwrap());
-        assert_eq!(digest_of(&target).unwrap(), digest);
+        assert!(copy_into(&from, &target, &draft, expected(&digest, &layers)).unwrap());
+        assert_eq!(digest_of(&target, "target", &layers).unwrap(), digest);
         let modified = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
         assert_eq!(modified(&target), modified(&from));
         std::fs::write(&target, "another").unwrap();
-        assert!(!copy_into(&from, &target, &draft, &digest).unwrap());
+        assert!(!copy_into(&from, &target, &draft, expected(&digest, &layers)).unwrap());
         assert_eq!(std::fs::read(&target).unwrap(), b"another");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
@@ -107,7 +104,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [target, draft] = ["target", "draft"].map(|name| folder.path().join(name));
         // its first page is never mapped, so that reading it fails after the draft was made
-        assert!(copy_into(Path::new("/proc/self/mem"), &target, &draft, "").is_err());
+        assert!(copy_into(Path::new("/proc/self/mem"), &target, &draft, expected("", &Layers::default())).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

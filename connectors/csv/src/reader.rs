@@ -1,9 +1,10 @@
-//! Reads one file from a place in it: pieces of bytes in, decoded blocks of rows out.
+//! Reads one file from a place in it: pieces of text in, decoded blocks of rows out.
 
 mod beginning;
 mod ending;
 
 use crate::config::{CsvDropsConfig, Header, Ragged};
+use crate::content::{self, Opened};
 use crate::decode::{Cells, Fault, Faults, Layout};
 use crate::digest::ContentDigest;
 use crate::position::Place;
@@ -13,13 +14,12 @@ use crate::syntax::Syntax;
 use crate::trailer::{Totals, TrailerRule};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use unbatch_api::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use unbatch_api::arrow::compute::filter;
 use unbatch_api::quarantine::RAW_BYTES_MAX;
 use unbatch_api::{Error, Result, StopAfter};
+use unbatch_object_files::{Fault as BadText, TextError, TextReader};
 
 /// A piece of a file: what is scanned at once, and so about the size of a batch.
 pub const PIECE_BYTES: usize = 1 << 20;
@@ -33,7 +33,6 @@ const SPARE_FIELDS: usize = 4096;
 const HEAD_BYTES: usize = 1024;
 /// How the message of a parked file's entry begins.
 pub const PARKED: &str = "the file was parked: ";
-pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Rows of one piece.
 pub struct Rows {
@@ -75,8 +74,11 @@ pub struct Portion {
     pub bytes: usize,
 }
 
-pub struct FileReader<R = File> {
-    source: R,
+pub struct FileReader {
+    /// `None`: the file cannot be read as text at all, for the reason in `unreadable`.
+    text: Option<TextReader>,
+    /// Why there is no more text, although the file is not at its end.
+    unreadable: Option<BadText>,
     config: Arc<CsvDropsConfig>,
     stop_after: StopAfter,
     portion: Portion,
@@ -97,14 +99,19 @@ pub struct FileReader<R = File> {
     block: Block,
 }
 
-impl<R: Read + Seek> FileReader<R> {
-    /// Reads `source` from its beginning.
-    pub fn new(source: R, config: Arc<CsvDropsConfig>, stop_after: StopAfter, portion: Portion) -> Self {
+impl FileReader {
+    /// Reads a file that was just opened from its beginning.
+    pub fn new(opened: Opened, config: Arc<CsvDropsConfig>, stop_after: StopAfter, portion: Portion) -> Self {
         let trailer = TrailerRule::of(&config).map(|rule| (rule.clone(), rule.zero()));
+        let (text, unreadable) = match opened {
+            Ok(text) => (Some(text), None),
+            Err(fault) => (None, Some(fault)),
+        };
         Self {
             syntax: Syntax::of(&config),
             trailer,
-            source,
+            text,
+            unreadable,
             config,
             stop_after,
             look: portion.bytes.max(1),
@@ -121,16 +128,22 @@ impl<R: Read + Seek> FileReader<R> {
         }
     }
 
-    /// Goes on at `place`, where the content so far has `digest` and `rejected` rows were refused. The header is read again.
-    pub fn resume(&mut self, place: Place, digest: ContentDigest, rejected: u64) -> Result<Option<BadFile>> {
+    /// Goes on at `place` with `rest`, which stands there, where the content so far has `digest` and `rejected` rows were refused. The
+    /// header is read again before that.
+    pub fn resume(
+        &mut self,
+        place: Place,
+        rest: TextReader,
+        digest: ContentDigest,
+        rejected: u64,
+    ) -> Result<Option<BadFile>> {
         if place == Place::START {
             return Ok(None);
         }
         if let Some(bad) = self.begin_file()? {
             return Ok(Some(bad));
         }
-        let moved = self.source.seek(SeekFrom::Start(place.byte));
-        moved.map_err(|e| Error::transient("seeking in the file failed").code("U0220").caused_by(e))?;
+        (self.text, self.unreadable) = (Some(rest), None);
         (self.begin, self.end, self.at_end) = (0, 0, false);
         (self.place, self.digest, self.rejected) = (place, digest, rejected);
         Ok(None)
@@ -171,6 +184,18 @@ impl<R: Read + Seek> FileReader<R> {
     }
     pub fn digest(&self) -> &ContentDigest {
         &self.digest
+    }
+    /// Whether places in the text are those in the file as it lies there, so that its size is known from the start.
+    pub fn is_plain(&self) -> bool {
+        self.unreadable.is_none() && self.text.as_ref().is_some_and(TextReader::is_plain)
+    }
+    /// How much of the file as it lies there was used, or a little more; for showing progress.
+    pub fn raw_offset(&self) -> u64 {
+        if self.is_plain() { self.place.byte } else { self.text.as_ref().map_or(0, TextReader::raw_offset) }
+    }
+    /// Whether the file says itself that it is written otherwise than configured.
+    pub fn has_other_mark(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| text.found().notice.is_some())
     }
     pub fn rejected(&self) -> u64 {
         self.rejected
@@ -214,29 +239,22 @@ impl<R: Read + Seek> FileReader<R> {
         }
     }
 
-    /// Takes the digest of what is left without decoding it, so that a parked file has its identity too.
-    pub fn read_out(&mut self) -> Result<String> {
+    /// Takes the digest of what is left without decoding it, so that a parked file of `raw_size` bytes has its identity too.
+    pub fn read_out(&mut self, raw_size: u64) -> Result<String> {
         self.use_rest();
-        while !self.at_end {
+        while !self.at_end && self.unreadable.is_none() {
             self.fill()?;
             self.use_rest();
         }
-        Ok(self.digest.so_far())
+        Ok(content::identity(&self.digest, self.unreadable.as_ref(), raw_size))
     }
 
     /// Finds the layout; what it takes from the file is the header, if there is one.
     fn begin_file(&mut self) -> Result<Option<BadFile>> {
-        while self.end < 4 && !self.at_end {
-            self.fill()?;
+        if let Some(text) = &self.text {
+            (self.digest, self.place.byte) = (content::begun(text), text.found().start);
         }
-        if let Some((code, message)) = foreign(&self.buffer[..self.end]) {
-            return Ok(Some(self.bad(code, message)));
-        }
-        if self.buffer[..self.end].starts_with(BOM) {
-            self.digest.update(BOM);
-            self.begin = BOM.len();
-            self.place.byte = BOM.len() as u64;
-        }
+        self.fill()?;
         if let Some(bad) = self.skip_lines()? {
             return Ok(Some(bad));
         }
@@ -303,6 +321,9 @@ impl<R: Read + Seek> FileReader<R> {
             self.look *= 2;
             return Ok(None);
         }
+        if let Some(bad) = self.cut_off() {
+            return Ok(Some(bad));
+        }
         let record_max = (self.config.record_max.0 as usize).max(PIECE_BYTES);
         if self.end - self.begin >= record_max {
             let message = format!("a record has no end within {record_max} bytes; as a rule a quote is missing");
@@ -324,12 +345,13 @@ impl<R: Read + Seek> FileReader<R> {
             len => len,
         };
         self.buffer.resize(size, 0);
-        while self.end < self.buffer.len() && !self.at_end {
-            match self.source.read(&mut self.buffer[self.end..]) {
+        while self.end < self.buffer.len() && !self.at_end && self.unreadable.is_none() {
+            let Some(text) = &mut self.text else { break };
+            match text.read_text(&mut self.buffer[self.end..]) {
                 Ok(0) => self.at_end = true,
                 Ok(n) => self.end += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::transient("reading the file failed").code("U0220").caused_by(e)),
+                Err(TextError::Bad(fault)) => self.unreadable = Some(fault),
+                Err(TextError::Failed(error)) => return Err(error),
             }
         }
         Ok(())
@@ -421,20 +443,6 @@ impl<R: Read + Seek> FileReader<R> {
         let rest = &self.buffer[self.begin..self.end];
         let head = Bytes::copy_from_slice(&rest[..rest.len().min(HEAD_BYTES)]);
         BadFile { code, message, at: self.place, head }
-    }
-}
-
-/// What the file is when it is not text with separated values.
-pub fn foreign(head: &[u8]) -> Option<(&'static str, String)> {
-    let compressed = |name: &str| Some(("compressed", format!("the file is {name}; only plain files are read so far")));
-    match head {
-        [0x1f, 0x8b, ..] => compressed("gzip"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => compressed("zstd"),
-        [b'P', b'K', 3, 4, ..] => compressed("zip"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            Some(("invalid_encoding", "the file is UTF-16; only UTF-8 is read so far".into()))
-        }
-        _ => None,
     }
 }
 

@@ -1,6 +1,5 @@
 use super::*;
 use proptest::prelude::*;
-use std::io::Cursor;
 use unbatch_api::testkit::rows::row_texts;
 
 /// Everything a reader gives: rows and refused rows with their places, how it ended, and its digest.
@@ -24,8 +23,12 @@ fn config(dialect: &str) -> Arc<CsvDropsConfig> {
     Arc::new(serde_json::from_str(&text).unwrap())
 }
 
-fn reader(data: &[u8], dialect: &str, portion: Portion) -> FileReader<Cursor<Vec<u8>>> {
-    FileReader::new(Cursor::new(data.to_vec()), config(dialect), StopAfter::default(), portion)
+fn reader(data: &[u8], dialect: &str, portion: Portion) -> FileReader {
+    FileReader::new(content::in_memory(data, &Default::default()), config(dialect), StopAfter::default(), portion)
+}
+
+fn rest_of(data: &[u8], place: Place) -> TextReader {
+    content::in_memory_behind(data, &Default::default(), place.byte)
 }
 
 /// Every way to read a file, and what goes in front of the bytes.
@@ -55,7 +58,7 @@ struct Stop {
 }
 
 /// Reads to the end.
-fn read(mut reader: FileReader<Cursor<Vec<u8>>>) -> (All, Vec<Stop>) {
+fn read(mut reader: FileReader) -> (All, Vec<Stop>) {
     let mut stops = Vec::new();
     let mut all = All { rows: vec![], refused: vec![], end: None, digest: String::new() };
     loop {
@@ -72,7 +75,7 @@ fn read(mut reader: FileReader<Cursor<Vec<u8>>>) -> (All, Vec<Stop>) {
         }
         all.end = bad.map(|b| b.code);
         if is_end {
-            all.digest = reader.read_out().unwrap();
+            all.digest = reader.read_out(0).unwrap();
             return (all, stops);
         }
         stops.push(Stop {
@@ -160,7 +163,7 @@ proptest! {
         prop_assert_eq!(&pieces, &whole);
         for stop in stops.into_iter().step_by(3) {
             let mut again = reader(&data, dialect, Portion { rows, bytes }).with_totals(&stop.totals).unwrap();
-            prop_assert!(again.resume(stop.place, stop.digest, stop.rejected).unwrap().is_none());
+            prop_assert!(again.resume(stop.place, rest_of(&data, stop.place), stop.digest, stop.rejected).unwrap().is_none());
             let (rest, _) = read(again);
             prop_assert_eq!(&rest.rows[..], &whole.rows[stop.rows..]);
             prop_assert_eq!(&rest.refused[..], &whole.refused[stop.refused..]);
@@ -183,7 +186,7 @@ fn totals_are_carried_over_a_resume() {
         assert_eq!((all.rows.len(), all.end), (50, end));
         for stop in stops {
             let mut again = reader(data.as_bytes(), dialect, small).with_totals(&stop.totals).unwrap();
-            again.resume(stop.place, stop.digest, stop.rejected).unwrap();
+            again.resume(stop.place, rest_of(data.as_bytes(), stop.place), stop.digest, stop.rejected).unwrap();
             assert_eq!(read(again).0.end, end);
         }
     }

@@ -4,13 +4,13 @@ use crate::config::{CsvDropsConfig, Header};
 use crate::decode;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
 use crate::rewrite::{cells, edited};
-use std::io::Cursor;
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
 use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
     Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, Stage, StopAfter,
 };
+use unbatch_object_files::TextReader;
 
 /// The batch has the row in `rows`, or in `rejected` with what is still wrong. An entry of a parked file, or one whose
 /// bytes were cut, cannot be read; it is rejected again as it stands.
@@ -53,7 +53,8 @@ fn read_one(config: &CsvDropsConfig, entry: &QuarantineEntry, text: Vec<u8>, edi
     let text = if edits.is_empty() { text } else { edited(config, &text, edits)? };
     // two, to see that there is but one
     let portion = Portion { rows: 2, bytes: PIECE_BYTES };
-    let mut reader = FileReader::new(Cursor::new(text), Arc::new(config.of_one_row()), StopAfter::default(), portion);
+    let mut reader =
+        FileReader::new(Ok(TextReader::of_text(text)), Arc::new(config.of_one_row()), StopAfter::default(), portion);
     match reader.step()? {
         Step::Rows(mut rows) => {
             if rows.rows.num_rows() + rows.refused.len() != 1 || !matches!(reader.step()?, Step::End) {

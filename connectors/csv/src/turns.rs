@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use unbatch_api::Error;
@@ -17,8 +16,8 @@ type Turn = Mutex<()>;
 
 /// The turn of whoever releases files of this split in this folder, in this process. A release that was abandoned at a time limit
 /// still runs, and the source that was opened after it must not work on the same files.
-pub fn turn_of(folder: &Path, who: &str) -> Arc<Turn> {
-    static TURNS: Mutex<BTreeMap<(PathBuf, String), Weak<Turn>>> = Mutex::new(BTreeMap::new());
+pub fn turn_of(folder: &str, who: &str) -> Arc<Turn> {
+    static TURNS: Mutex<BTreeMap<(String, String), Weak<Turn>>> = Mutex::new(BTreeMap::new());
     let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
     turns.retain(|_, turn| turn.strong_count() > 0);
     let key = (folder.to_owned(), who.to_owned());
@@ -100,10 +99,10 @@ fn is_no_room(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folder::file_error;
+    use unbatch_object_files::local_error;
 
     fn failed(kind: ErrorKind) -> Error {
-        file_error("copying failed", Path::new("x"), std::io::Error::from(kind))
+        local_error("copying failed", std::path::Path::new("x"), std::io::Error::from(kind))
     }
 
     #[test]
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_split_has_one_turn_as_long_as_anybody_has_it() {
-        let folder = Path::new("/drops");
+        let folder = "/drops";
         let first = turn_of(folder, "test.a.0");
         let held = first.lock().unwrap();
         assert!(turn_of(folder, "test.a.0").try_lock().is_err());

@@ -7,8 +7,9 @@ mod trailer;
 
 use crate::config::{After, CsvDropsConfig, ReadyWhen};
 use crate::folder::matcher;
-use crate::location::Location;
+use crate::schedule::{GRACE_HOURS_MAX, Schedule, Wrong};
 use unbatch_api::{Problem, Severity};
+use unbatch_object_files::{Compression, Location};
 
 /// Fields and buffers are addressed with 30 bits; a record far below that is already a mistake.
 const RECORD_LIMIT: u64 = 256 << 20;
@@ -21,6 +22,7 @@ pub fn problems(config: &CsvDropsConfig) -> Vec<Problem> {
     trailer::check(config, &mut found);
     mode::check(config, &mut found);
     limits(config, &mut found);
+    expected(config, &mut found);
     found.0
 }
 
@@ -41,7 +43,12 @@ impl Found {
 fn places(config: &CsvDropsConfig, found: &mut Found) {
     let folder = Location::parse(&config.url);
     if let Err(message) = &folder {
-        found.error("url", "U0210", format!("`url` {message}"), "write a path or a file: URL of a folder");
+        found.error(
+            "url",
+            "U0210",
+            format!("`url` {message}"),
+            "write a path, or a file:, s3:, gs: or az: URL of a folder",
+        );
     }
     if config.pattern.contains('/') {
         let help = "put the folder into `url`; `match` is over the file name, and folders inside are not looked into";
@@ -52,14 +59,34 @@ fn places(config: &CsvDropsConfig, found: &mut Found) {
     if let After::MoveTo(url) = &config.after {
         match (Location::parse(url), &folder) {
             (Err(message), _) => {
-                found.error("after.move_to", "U0210", format!("`move_to` {message}"), "write a path or a file: URL");
+                found.error(
+                    "after.move_to",
+                    "U0210",
+                    format!("`move_to` {message}"),
+                    "write a path, or a URL of the same store",
+                );
             }
             (Ok(archive), Ok(folder)) if archive.is_same_text(folder) => {
                 let help = "name another folder, or one inside it; archived files would be read again";
                 found.error("after.move_to", "U0215", "`move_to` is the folder that is read", help);
             }
+            (Ok(archive), Ok(folder)) if !is_one_store(&archive, folder) => {
+                let help = "files are moved inside one store only: a folder for a folder, the same bucket for a bucket";
+                found.error("after.move_to", "U0215", "`move_to` is in another store than `url`", help);
+            }
             _ => {}
         }
+    }
+    if config.entry.is_some() && !matches!(config.compression, Compression::Auto | Compression::Zip) {
+        let help = "remove it, or set `compression: zip`";
+        found.error("entry", "U0214", "`entry` says nothing for files that are no zip archives", help);
+    } else if let Err(message) = config.layers().entry_matcher() {
+        found.error(
+            "entry",
+            "U0214",
+            format!("`entry` {message}"),
+            "write the name of the file in the archive, or *.csv",
+        );
     }
     if let ReadyWhen::Marker(ending) = &config.ready_when
         && (ending.is_empty() || ending.contains('/'))
@@ -69,11 +96,19 @@ fn places(config: &CsvDropsConfig, found: &mut Found) {
     }
 }
 
+fn is_one_store(one: &Location, two: &Location) -> bool {
+    match (one, two) {
+        (Location::Folder(_), Location::Folder(_)) => true,
+        (Location::Bucket(one), Location::Bucket(two)) => (one.service, &one.name) == (two.service, &two.name),
+        _ => false,
+    }
+}
+
 fn limits(config: &CsvDropsConfig, found: &mut Found) {
     if config.splits == 0 || config.splits > 128 {
         found.error("splits", "U0214", "`splits` is not between 1 and 128", "1 is right for almost every folder");
     }
-    if config.poll.0.is_zero() {
+    if config.poll.is_some_and(|poll| poll.0.is_zero()) {
         found.error("poll", "U0214", "`poll` is zero", "write how often the folder is listed, such as 250ms");
     }
     for (path, size) in [("record_max", config.record_max.0), ("field_max", config.field_max.0)] {
@@ -89,5 +124,27 @@ fn limits(config: &CsvDropsConfig, found: &mut Found) {
     if matches!(&config.ready_when, ReadyWhen::StableFor(period) if period.0.is_zero()) {
         let help = "a file is then read while it is still being written; only for writers that rename whole files into the folder";
         found.warning("ready_when.stable_for", "U0214", "`stable_for` is zero", help);
+    }
+}
+
+fn expected(config: &CsvDropsConfig, found: &mut Found) {
+    const CODE: &str = "U0236";
+    let Some(expect) = &config.expect else { return };
+    if let Err(Wrong { field, message }) = Schedule::new(expect) {
+        let help = match field {
+            "by" => "write hours and minutes of a day of 24 hours, such as 06:00 or 18:30".to_owned(),
+            "zone" => "write UTC, an offset like +01:00, or a name like Europe/Berlin".to_owned(),
+            "grace" => format!("write at most {GRACE_HOURS_MAX}h, so that it ends before the next day's files are due"),
+            _ => "write a number above zero, or remove the field".to_owned(),
+        };
+        found.error(format!("expect.{field}"), CODE, message, &help);
+    }
+    let is_twice = |(i, day)| expect.days[..i].contains(day);
+    if expect.days.iter().enumerate().any(is_twice) {
+        found.error("expect.days", CODE, "`days` has a day twice", "name each day once");
+    }
+    if config.splits > 1 {
+        let help = "set `splits: 1`: each split sees only its own files, and cannot tell how many came";
+        found.error("expect", CODE, "`expect` goes with one split only", help);
     }
 }

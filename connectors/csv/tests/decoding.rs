@@ -128,8 +128,9 @@ async fn a_header_that_breaks_the_contract_parks_the_file() {
         (b"price,\xff\n1,2\n", "invalid_encoding"),
         (b"price,a\0\n1,2\n", "zero_byte"),
         (b"\"price\"x\n1\n", "header_bad_quote"),
-        (b"\xff\xfep\0r\0", "invalid_encoding"),
-        (b"\x1f\x8b\x08\0", "compressed"),
+        (b"\xff\xfep\0r\0", "header_missing_column"),
+        (b"\xff\xfe\0\0p\0\0\0", "unsupported_encoding"),
+        (b"\x1f\x8b\x08\0", "compression_mismatch"),
         (b"\"price\n1\n", "truncated_in_quotes"),
     ] {
         let drops = Drops::new().with("columns", declared()).with("ready_when", json!({"stable_for": "1ms"}));

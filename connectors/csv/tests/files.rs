@@ -133,11 +133,11 @@ async fn check_says_what_stands_in_the_way() {
 #[test]
 fn validate_finds_every_mistake_at_once() {
     let drops = Drops::new()
-        .with("url", json!("s3://bucket/drops"))
+        .with("url", json!("https://host/drops"))
         .with("match", json!("a/*.csv"))
         .with("splits", json!(0))
-        .with("dialect", json!({"delimiter": "\n", "quote": "\"", "encoding": "utf-16"}))
-        .with("after", json!({"move_to": "gs://b"}))
+        .with("dialect", json!({"delimiter": "\n", "quote": "\"", "encoding": "utf-17"}))
+        .with("after", json!({"move_to": "gcs://b/"}))
         .with("ready_when", json!({"marker": ""}))
         .with(
             "columns",
@@ -165,6 +165,21 @@ fn validate_finds_every_mistake_at_once() {
     assert!(problems.iter().all(|p| !p.help.is_empty()));
     let same = Drops::new().with("after", json!({"move_to": "drops"}));
     assert_eq!(CsvDrops::validate(&same.config())[0].code, "U0215");
+    for (url, to, is_right) in [
+        ("s3://b/in/", "s3://b/done/", true),
+        ("s3://b/in/", "s3://b/in", false),
+        ("s3://b/in/", "s3://c/done/", false),
+        ("s3://b/in/", "gs://b/done/", false),
+        ("s3://b/in/", "done", false),
+        ("in", "s3://b/done/", false),
+    ] {
+        let moved = Drops::new().with("url", json!(url)).with("after", json!({"move_to": to}));
+        let found = CsvDrops::validate(&moved.config());
+        assert_eq!(found.is_empty(), is_right, "{url} to {to}: {found:?}");
+        assert!(found.iter().all(|p| (p.code, p.path.as_str()) == ("U0215", "after.move_to")), "{found:?}");
+    }
+    let entry = Drops::new().with("entry", json!("*.csv")).with("compression", json!("gz"));
+    assert_eq!(CsvDrops::validate(&entry.config())[0].path, "entry");
 }
 
 #[test]

@@ -163,3 +163,28 @@ fn trailers_that_cannot_be() {
         assert_eq!(CsvDrops::validate(&Drops::new().with(limit, json!(0)).config())[0].path, limit);
     }
 }
+
+#[test]
+fn expectations_that_cannot_be() {
+    let told = |expect: Value, splits: u32| {
+        let drops = Drops::new().with("expect", expect.clone()).with("splits", json!(splits));
+        let problems = CsvDrops::validate(&drops.config());
+        assert!(problems.iter().all(|p| !p.help.is_empty() && !p.message.is_empty()), "{expect}: {problems:?}");
+        problems.iter().map(|p| format!("{} {}", p.code, p.path)).collect::<Vec<_>>()
+    };
+    let cases = [
+        (json!({"by": "6:00"}), "by"),
+        (json!({"by": "24:00"}), "by"),
+        (json!({"by": "soon"}), "by"),
+        (json!({"by": "06:00", "zone": "Europe/Berlon"}), "zone"),
+        (json!({"by": "06:00", "grace": "13h"}), "grace"),
+        (json!({"by": "06:00", "files": 0}), "files"),
+        (json!({"by": "06:00", "days": ["mon", "tue", "mon"]}), "days"),
+    ];
+    for (expect, want) in cases {
+        assert_eq!(told(expect.clone(), 1), [format!("U0236 expect.{want}")], "{expect}");
+    }
+    assert_eq!(told(json!({"by": "06:00"}), 2), ["U0236 expect"]);
+    let whole = json!({"by": "06:00", "zone": "Europe/Berlin", "grace": "12h", "days": ["mon", "fri"], "files": 3});
+    assert_eq!(told(whole, 1), Vec::<String>::new());
+}

@@ -1,29 +1,45 @@
 //! A folder of CSV drops and the pipeline over it.
 
-use rand::{Rng, SeedableRng, rngs::SmallRng};
+use crate::rows::{COLUMNS, write_file};
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use unbatch_test_harness::{Launch, unique_name};
 
-/// Files are seeded, so that every run measures the same bytes.
-const SEED: u64 = 20_261_123;
+/// What of the pipeline differs between measurements.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The set of headers that records get, as the sink's option.
+    pub headers: &'static str,
+    /// Steps as JSON.
+    pub steps: &'static str,
+    /// The block `commit` as JSON; `{}` is the default.
+    pub commit: &'static str,
+    pub delivery: &'static str,
+    /// Whether markers say that files are whole. Otherwise they must have stood still for a millisecond.
+    pub markers: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { headers: "full", steps: "[]", commit: "{}", delivery: "exactly_once", markers: true }
+    }
+}
 
 pub struct DropFolder {
     home: TempDir,
     pub topic: String,
     pipeline: String,
+    markers: bool,
 }
 
 impl DropFolder {
-    /// `headers`: the set of headers that records get, as the sink's option.
-    pub fn new(headers: &str) -> Self {
+    pub fn new(shape: &Shape) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let pipeline = unique_name("bench").to_lowercase().replace('_', "-");
-        let folder = Self { home, topic: unique_name("bench"), pipeline };
+        let folder = Self { home, topic: unique_name("bench"), pipeline, markers: shape.markers };
         std::fs::create_dir(folder.drops()).expect("a folder for drops");
-        std::fs::write(folder.file(), folder.yaml(headers)).expect("a pipeline file");
+        std::fs::write(folder.file(), folder.yaml(shape)).expect("a pipeline file");
         folder
     }
 
@@ -37,8 +53,12 @@ impl DropFolder {
         self.home.path().join(format!("{}.yaml", self.pipeline))
     }
 
-    fn yaml(&self, headers: &str) -> String {
+    fn yaml(&self, shape: &Shape) -> String {
         let (pipeline, topic) = (&self.pipeline, &self.topic);
+        let Shape { headers, steps, commit, delivery, markers } = shape;
+        let ready_when = if *markers { r#"{marker: ".done"}"# } else { "{stable_for: 1ms}" };
+        // in the middle of YAML a line may not begin further left than its key
+        let (columns, steps) = (COLUMNS.replace('\n', " "), steps.replace('\n', " "));
         format!(
             r#"version: 1
 pipeline: {pipeline}
@@ -46,50 +66,33 @@ source:
   csv_drops:
     url: file:drops/
     match: "*.csv"
-    ready_when: {{marker: ".done"}}
-    columns:
-      - {{name: id, type: int64, required: true}}
-      - {{name: order_id, type: int64}}
-      - {{name: line_no, type: int32}}
-      - {{name: product_id, type: int32}}
-      - {{name: quantity, type: int32}}
-      - {{name: price, type: "decimal(12,2)"}}
-      - {{name: paid, type: bool}}
-      - {{name: status, type: string}}
-      - {{name: tracking, type: string}}
-      - {{name: note, type: string}}
-      - {{name: changed_at, type: timestamp}}
+    ready_when: {ready_when}
+    columns: {columns}
+steps: {steps}
+commit: {commit}
+delivery: {delivery}
 sink:
   topic: {{name: {topic}, key: [id], partitions: 4, headers: {headers}}}
 "#
         )
     }
 
-    /// Drops a file of `rows` rows (about 158 bytes each) and its marker; ids start at `first`. Returns its bytes.
-    pub fn drop_rows(&self, name: &str, first: usize, rows: usize) -> u64 {
-        let mut random = SmallRng::seed_from_u64(SEED + first as u64);
-        let path = self.drops().join(name);
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(&path).expect("a file to drop"));
-        let header = "id,order_id,line_no,product_id,quantity,price,paid,status,tracking,note,changed_at";
-        writeln!(out, "{header}").expect("writing a drop");
-        for id in first..first + rows {
-            let (order, line) = (id / 3, id % 3 + 1);
-            let (product, quantity) = (random.random_range(1..50_000), random.random_range(1..9));
-            let (euros, cents) = (random.random_range(1..400), random.random_range(0..100));
-            let (paid, status) = (random.random_bool(0.7), ["new", "packed", "sent", "returned"][id % 4]);
-            let tracking: u64 = random.random();
-            let (day, second) = (id % 28 + 1, id % 60);
-            let note = "please leave it with the neighbours if nobody answers";
-            writeln!(
-                out,
-                "{id},{order},{line},{product},{quantity},{euros}.{cents:02},{paid},{status},{tracking:016x},{note},\
-                 2026-02-{day:02}T10:20:{second:02}Z"
-            )
-            .expect("writing a drop");
+    /// Drops a file of `rows` rows; ids start at `first`.
+    pub fn drop_rows(&self, name: &str, first: usize, rows: usize) {
+        write_file(&self.drops().join(name), first, rows);
+        self.mark(name);
+    }
+
+    /// Drops a file that lies elsewhere on the same file system.
+    pub fn drop_file(&self, name: &str, file: &Path) {
+        std::fs::hard_link(file, self.drops().join(name)).expect("a link to a file that was made before");
+        self.mark(name);
+    }
+
+    fn mark(&self, name: &str) {
+        if self.markers {
+            File::create(self.drops().join(format!("{name}.done"))).expect("a marker");
         }
-        out.flush().expect("writing a drop");
-        File::create(self.drops().join(format!("{name}.done"))).expect("a marker");
-        std::fs::metadata(&path).expect("the file that was just written").len()
     }
 
     pub fn run(&self, bootstrap: &str) -> Launch {

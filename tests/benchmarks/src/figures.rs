@@ -13,16 +13,12 @@ struct Line {
     goal: String,
 }
 
+#[derive(Default)]
 pub struct Table {
-    broker: &'static str,
     lines: Vec<Line>,
 }
 
 impl Table {
-    pub fn new(broker: &'static str) -> Self {
-        Self { broker, lines: Vec::new() }
-    }
-
     /// Adds what was measured, and says it at once. `goal`: the limit or the peer that the figure is to be held against.
     pub fn add(&mut self, what: &str, samples: &[f64], unit: &'static str, goal: &str) -> f64 {
         let mut sorted = samples.to_vec();
@@ -35,7 +31,7 @@ impl Table {
     }
 
     pub fn to_markdown(&self) -> String {
-        let mut text = format!("## On the {}\n\n", self.broker);
+        let mut text = String::from("### Start and rest\n\n");
         let _ = writeln!(text, "| what | median | least to most | unit | held against |\n|---|---|---|---|---|");
         for line in &self.lines {
             let (median, least, most) = (round(line.median), round(line.least), round(line.most));
@@ -51,6 +47,12 @@ fn round(value: f64) -> String {
         v if v >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     }
+}
+
+/// Cases in another order each turn, so that none always runs behind the same one.
+pub fn of_turn<T>(cases: &[T], turn: usize) -> impl Iterator<Item = &T> {
+    let first = if cases.is_empty() { 0 } else { turn * 3 % cases.len() };
+    cases[first..].iter().chain(&cases[..first])
 }
 
 /// User and system time of this process.

@@ -1,6 +1,6 @@
 //! Memory of a run that has nothing to do: resident set, as the kernel counts it.
 
-use crate::drop_folder::DropFolder;
+use crate::drop_folder::{DropFolder, Shape};
 use crate::figures::Table;
 use std::time::Duration;
 use unbatch_test_harness::{Broker, Reader, Signal, wait_until};
@@ -8,7 +8,7 @@ use unbatch_test_harness::{Broker, Reader, Signal, wait_until};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub fn measure(broker: &Broker, table: &mut Table) {
-    let folder = DropFolder::new("full");
+    let folder = DropFolder::new(&Shape::default());
     folder.drop_rows("first.csv", 0, 10);
     let mut run = folder.run(broker.bootstrap()).start();
     let reader = Reader::committed(broker.bootstrap());
@@ -40,7 +40,7 @@ pub fn kib(pid: u32, name: &str) -> u64 {
 }
 
 /// CPU seconds that a live process has used.
-fn ticks(pid: u32) -> f64 {
+pub fn ticks(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     // fields 14 and 15 of proc(5), counted after the command's name

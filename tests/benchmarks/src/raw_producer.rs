@@ -1,36 +1,76 @@
-//! The limit: librdkafka alone, producing the same keys and values in transactions of the same size.
+//! The limit: librdkafka alone, producing the same keys and values.
 
 use crate::figures::own_cpu;
+use crate::runs::Run;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::{Duration, Instant};
 use unbatch_test_harness::{Broker, Record, unique_name};
 
-/// Records of a transaction, as many as the product's largest epoch without a memory limit.
-const TRANSACTION: usize = 50_000;
 const LIMIT: Duration = Duration::from_secs(60);
+/// How often a transaction is committed that is to last for a time.
+const EVERY: Duration = Duration::from_secs(1);
 
-/// Wall and CPU seconds for producing `records`, without their headers.
-pub fn produce(broker: &Broker, records: &[Record]) -> (f64, f64) {
+/// When what was produced is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commits {
+    /// In transactions of so many records.
+    Of(usize),
+    /// In transactions of a second.
+    EverySecond,
+    /// Without transactions: each record once as long as the producer lives.
+    Never,
+}
+
+/// Produces `records` `times` over, without their headers.
+pub fn produce(broker: &Broker, records: &[Record], times: usize, commits: Commits) -> Run {
     let topic = unique_name("raw");
     broker.create_topic(&topic, 4, &[]);
     let mut config = broker.client();
-    config.set("transactional.id", &topic).set("compression.type", "lz4").set("linger.ms", "5");
+    config.set("enable.idempotence", "true").set("compression.type", "lz4").set("linger.ms", "5");
     config.set("batch.size", "900000").set("batch.num.messages", "100000");
+    let has_transactions = commits != Commits::Never;
+    if has_transactions {
+        config.set("transactional.id", &topic);
+    }
     let producer: BaseProducer = config.create().expect("a producer");
-    producer.init_transactions(LIMIT).expect("a transactional id");
-    let (started, cpu) = (Instant::now(), own_cpu());
-    for epoch in records.chunks(TRANSACTION) {
+    if has_transactions {
+        producer.init_transactions(LIMIT).expect("a transactional id");
         producer.begin_transaction().expect("a transaction");
-        for record in epoch {
-            send(&producer, &topic, record);
+    }
+    let (started, cpu) = (Instant::now(), own_cpu());
+    let (mut open, mut since) = (0, Instant::now());
+    for record in (0..times).flat_map(|_| records) {
+        send(&producer, &topic, record);
+        open += 1;
+        let is_due = match commits {
+            Commits::Of(n) => open >= n,
+            // the clock is not asked for each record
+            Commits::EverySecond => open % 1_000 == 0 && since.elapsed() >= EVERY,
+            Commits::Never => false,
+        };
+        if is_due {
+            flush(&producer);
+            producer.commit_transaction(LIMIT).expect("a commit");
+            producer.begin_transaction().expect("a transaction");
+            (open, since) = (0, Instant::now());
         }
-        while producer.in_flight_count() > 0 {
-            producer.poll(Duration::from_millis(1));
-        }
+    }
+    flush(&producer);
+    if has_transactions {
         producer.commit_transaction(LIMIT).expect("a commit");
     }
-    (started.elapsed().as_secs_f64(), (own_cpu() - cpu).as_secs_f64())
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), (own_cpu() - cpu).as_secs_f64());
+    drop(producer);
+    broker.delete_topic(&topic);
+    // memory is that of the whole program, with the records
+    Run { rows: records.len() * times, seconds, cpu, peak: f64::NAN }
+}
+
+fn flush(producer: &BaseProducer) {
+    while producer.in_flight_count() > 0 {
+        producer.poll(Duration::from_millis(1));
+    }
 }
 
 fn send(producer: &BaseProducer, topic: &str, record: &Record) {

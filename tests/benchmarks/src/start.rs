@@ -2,7 +2,7 @@
 //! there with its marker.
 
 use crate::Scale;
-use crate::drop_folder::DropFolder;
+use crate::drop_folder::{DropFolder, Shape};
 use crate::figures::Table;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 3;
 
 pub fn measure(broker: &Broker, scale: Scale, table: &mut Table) {
-    let folder = DropFolder::new("full");
+    let folder = DropFolder::new(&Shape::default());
     let mut seconds = Vec::new();
     for round in 0..=scale.repetitions * ROUNDS {
         let reader = tailing(broker, &folder.topic, round > 0);

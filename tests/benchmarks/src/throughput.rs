@@ -1,71 +1,145 @@
-//! CSV to topic: one big file, `run --once`, against librdkafka alone with the same records.
+//! CSV to topic by `run --once`: against librdkafka alone with the same records, with and without steps, in many files, and with
+//! commits each second against hardly any.
 
 use crate::Scale;
-use crate::drop_folder::DropFolder;
-use crate::figures::{Table, children_cpu};
+use crate::drop_folder::{DropFolder, Shape};
+use crate::figures::{children_cpu, of_turn};
 use crate::memory::kib;
-use crate::raw_producer::produce;
+use crate::raw_producer::{Commits, produce};
+use crate::rows::write_file;
+use crate::runs::{Run, Runs};
+use crate::to_nothing::ROWS_OF_SMALL;
+use crate::{connect, counting};
+use std::path::Path;
 use std::time::{Duration, Instant};
-use unbatch_test_harness::{Broker, Reader, Record, wait_until};
+use unbatch_test_harness::{Broker, Process, Reader, Record, wait_until};
 
-const DEADLINE: Duration = Duration::from_secs(600);
+pub const DEADLINE: Duration = Duration::from_secs(1_200);
+/// Records of a transaction of the limit.
+const TRANSACTION: usize = 50_000;
 
-pub fn measure(broker: &Broker, scale: Scale, table: &mut Table) {
-    let rows = scale.rows as f64;
-    let (mut wall, mut cpu, mut peak, mut raw, mut raw_cpu) = (vec![], vec![], vec![], vec![], vec![]);
-    let mut header_cost = vec![];
-    for repetition in 0..scale.repetitions.min(3) {
-        let full = load(broker, "full", repetition, scale);
-        let minimal = load(broker, "minimal", repetition, scale);
-        wall.push(rows / full.seconds);
-        cpu.push(full.cpu / rows * 1e6);
-        peak.push(full.peak);
-        header_cost.push((full.cpu / minimal.cpu - 1.0) * 100.0);
-        let (seconds, seconds_of_cpu) = produce(broker, &full.records);
-        raw.push(rows / seconds);
-        raw_cpu.push(seconds_of_cpu / rows * 1e6);
+const PLAIN: &str = "CSV to topic";
+const RAW: &str = "librdkafka alone, transactions of 50,000";
+const MINIMAL: &str = "`headers: minimal`";
+const STEPS: &str = "filter, derive, mask, rename and cast";
+const STEPS_JSON: &str = r#"[{"filter": "quantity > 0 and status <> 'lost'"}, {"derive": {"total": "quantity * price", "note": "upper(note)"}},
+  {"mask": {"tracking": {"keep_last": 4}}}, {"rename": {"paid": "is_paid"}}, {"cast": {"line_no": "int64"}}]"#;
+
+const SECOND: &str = "big file, commits at 1 s";
+const SELDOM: &str = "big file, commits at 15 s";
+const AT_LEAST: &str = "big file, commits at 1 s, `delivery: at_least_once`";
+const RAW_SECOND: &str = "librdkafka alone, transactions of 1 s";
+const RAW_NONE: &str = "librdkafka alone, idempotent without transactions";
+
+/// Everything on one file of `scale.rows` rows, or on the same rows in many.
+pub fn measure(broker: &Broker, scale: Scale) -> String {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let file = home.path().join("big.csv");
+    write_file(&file, 0, scale.rows);
+    let many = format!("{} files of {ROWS_OF_SMALL} rows", scale.rows / ROWS_OF_SMALL);
+    let mut table = Runs::new(&format!("CSV to topic, {} rows", scale.rows));
+    table.case(PLAIN, Some(RAW), "0.5 (0.7); 295,000 rows per CPU s");
+    table.case(RAW, None, "");
+    table.case(MINIMAL, Some(PLAIN), "");
+    table.case(STEPS, Some(PLAIN), "");
+    table.case(&many, Some(PLAIN), "0.3");
+    table.case(connect::NAME, Some(PLAIN), "");
+    let cases = [PLAIN, RAW, MINIMAL, STEPS, &many, connect::NAME];
+    let records = records_of(broker, &file, scale.rows);
+    for turn in 0..scale.repetitions {
+        for what in of_turn(&cases, turn) {
+            let run = match *what {
+                RAW => produce(broker, &records, 1, Commits::Of(TRANSACTION)),
+                MINIMAL => load(broker, Shape { headers: "minimal", ..Shape::default() }, &[&file], scale.rows),
+                STEPS => load(broker, Shape { steps: STEPS_JSON, ..Shape::default() }, &[&file], scale.rows),
+                PLAIN => load(broker, Shape::default(), &[&file], scale.rows),
+                connect::NAME => match connect::file_source(broker, &file, scale.rows) {
+                    Some(run) => run,
+                    None => continue,
+                },
+                _ => load(broker, Shape { markers: false, ..Shape::default() }, &[], scale.rows),
+            };
+            table.add(what, run);
+        }
     }
-    let ours = table.add("CSV to topic, exactly once, one file", &wall, "rows/s", "");
-    let limit = table.add("librdkafka alone, same records, transactions", &raw, "rows/s", "");
-    table.add("… ratio to librdkafka alone", &[ours / limit], "", "0.7 of the limit");
-    let ours = table.add("CPU of CSV to topic", &cpu, "s per million rows", "SpoolDir: 16.9");
-    let limit = table.add("CPU of librdkafka alone", &raw_cpu, "s per million rows", "");
-    table.add("… ratio to librdkafka alone", &[ours / limit], "", "");
-    table.add("CPU of header `meta`", &header_cost, "% more than `headers: minimal`", "10");
-    table.add("peak memory", &peak, "MiB", "");
+    table.to_markdown()
 }
 
-/// What one run over one file took.
-struct Load {
-    seconds: f64,
-    /// Seconds of CPU.
-    cpu: f64,
-    /// Most memory that the process held, MiB.
-    peak: f64,
-    records: Vec<Record>,
+/// The price of commits, on a file large enough for several of them.
+pub fn measure_commits(broker: &Broker, scale: Scale) -> String {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let (file, few) = (home.path().join("big.csv"), home.path().join("few.csv"));
+    let bytes = write_file(&file, 0, scale.big_rows);
+    let rows = scale.big_rows.min(scale.rows);
+    write_file(&few, 0, rows);
+    let (records, times) = (records_of(broker, &few, rows), scale.big_rows.div_ceil(rows));
+    let title = format!("Exactly once, one file of {} rows and {:.2} GB", scale.big_rows, bytes as f64 / 1e9);
+    let mut table = Runs::new(&title);
+    table.case(SECOND, Some(SELDOM), "0.95; at most 256 MiB");
+    table.case(SELDOM, None, "");
+    table.case(AT_LEAST, Some(SELDOM), "");
+    table.case(RAW_SECOND, Some(RAW_NONE), "");
+    table.case(RAW_NONE, None, "");
+    let cases = [SECOND, SELDOM, AT_LEAST, RAW_SECOND, RAW_NONE];
+    let second = Shape { commit: r#"{"every": "1s", "rows": 1000000000, "bytes": "64GiB"}"#, ..Shape::default() };
+    let seldom = Shape { commit: r#"{"every": "15s", "rows": 1000000000, "bytes": "64GiB"}"#, ..Shape::default() };
+    let at_least = Shape { delivery: "at_least_once", ..second };
+    for turn in 0..scale.repetitions {
+        for what in of_turn(&cases, turn) {
+            let run = match *what {
+                SECOND => load(broker, second, &[&file], scale.big_rows),
+                SELDOM => load(broker, seldom, &[&file], scale.big_rows),
+                AT_LEAST => load(broker, at_least, &[&file], scale.big_rows),
+                RAW_SECOND => produce(broker, &records, times, Commits::EverySecond),
+                _ => produce(broker, &records, times, Commits::Never),
+            };
+            table.add(what, run);
+        }
+    }
+    table.to_markdown()
 }
 
-fn load(broker: &Broker, headers: &str, repetition: usize, scale: Scale) -> Load {
-    let folder = DropFolder::new(headers);
-    folder.drop_rows("big.csv", repetition * scale.rows, scale.rows);
+/// Runs over `files`, or over small files of as many rows, and looks whether every row came once.
+fn load(broker: &Broker, shape: Shape, files: &[&Path], rows: usize) -> Run {
+    let folder = DropFolder::new(&shape);
+    files.iter().for_each(|file| folder.drop_file("big.csv", file));
+    if files.is_empty() {
+        for (n, first) in (0..rows).step_by(ROWS_OF_SMALL).enumerate() {
+            folder.drop_rows(&format!("{n:06}.csv"), first, ROWS_OF_SMALL.min(rows - first));
+        }
+    }
+    let run = run_once(broker, &folder, rows);
+    counting::must_hold(broker, &folder.topic, rows);
+    broker.delete_topic(&folder.topic);
+    run
+}
+
+fn run_once(broker: &Broker, folder: &DropFolder, rows: usize) -> Run {
     let (started, cpu_before) = (Instant::now(), children_cpu());
     let mut run = folder.run(broker.bootstrap()).arg("--once").start();
+    let peak = wait_for_end(&mut run);
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(run.wait(DEADLINE).success(), "the run: {}", run.tails());
+    Run { rows, seconds, cpu: (children_cpu() - cpu_before).as_secs_f64(), peak }
+}
+
+/// Waits for the end of a process; the most memory that it held, MiB.
+pub fn wait_for_end(run: &mut Process) -> f64 {
     let mut most = 0;
     wait_until(DEADLINE, "the run to end", || {
         most = most.max(kib(run.id(), "VmHWM:"));
         run.exited().is_some()
     });
-    assert!(run.wait(DEADLINE).success(), "the run: {}", run.tails());
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), (children_cpu() - cpu_before).as_secs_f64());
-    Load { seconds, cpu, peak: most as f64 / 1024.0, records: parity(broker, &folder.topic, scale.rows) }
+    most as f64 / 1024.0
 }
 
-/// What the topic holds; a figure counts only when every row is there once.
-fn parity(broker: &Broker, topic: &str, rows: usize) -> Vec<Record> {
-    let records = Reader::committed(broker.bootstrap()).read(topic, DEADLINE).expect("reading the topic back");
-    let mut keys: Vec<&str> = records.iter().map(Record::key_text).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    assert_eq!((records.len(), keys.len()), (rows, rows), "rows in the topic and distinct keys among them");
+/// What the product makes of a file: the keys and values that the limit is measured with.
+fn records_of(broker: &Broker, file: &Path, rows: usize) -> Vec<Record> {
+    let folder = DropFolder::new(&Shape::default());
+    folder.drop_file("big.csv", file);
+    run_once(broker, &folder, rows);
+    let records = Reader::committed(broker.bootstrap()).read(&folder.topic, DEADLINE).expect("reading the topic back");
+    assert_eq!(records.len(), rows, "rows in the topic");
+    broker.delete_topic(&folder.topic);
     records
 }

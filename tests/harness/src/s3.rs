@@ -116,9 +116,29 @@ impl S3 {
         self.must("up");
     }
 
+    /// SIGSTOP to the server: it takes connections and answers nothing until [`S3::thaw`].
+    ///
+    /// # Panics
+    ///
+    /// When it is shared or down.
+    #[track_caller]
+    pub fn freeze(&mut self) {
+        self.must("freeze");
+    }
+
+    /// SIGCONT to a frozen server.
+    ///
+    /// # Panics
+    ///
+    /// When it is shared or down.
+    #[track_caller]
+    pub fn thaw(&mut self) {
+        self.must("thaw");
+    }
+
     #[track_caller]
     fn must(&self, command: &str) {
-        let Some(dir) = &self.dir else { panic!("only a server of S3::own_from_env may be killed") };
+        let Some(dir) = &self.dir else { panic!("only a server of S3::own_from_env may be killed or frozen") };
         if let Err(e) = script(command, dir, &[]) {
             panic!("cannot {command} the S3 server: {e}");
         }

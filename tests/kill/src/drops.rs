@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use newlimits::truth::{FileTruth, Ledger, Outcome as Expected};
 use newlimits::{DropFolder, Faults, Feed, Request, SameName, World, generate};
@@ -12,15 +13,24 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use crate::Outcome;
+use crate::packing::{self, Spoilt};
+use crate::server::{Bucket, Server};
+use crate::source::Source;
 
 /// One in so many rounds has files of more than a batch, so that they are committed in pieces.
 const LARGE_EVERY: u32 = 14;
 
 /// Feeds that have few files a night, so that it does not take a million rows to make them large.
+/// The same of packed files and of those in a store, of which some are larger than a piece of the decoder then (1 MiB).
+const LARGE_ELSEWHERE_EVERY: u32 = 4;
+
 const FEW_FILES: [Feed; 2] = [Feed::Prices, Feed::WebOrders];
 
 /// Partitions of the topic.
 pub(crate) const PARTITIONS: i32 = 3;
+
+/// Folder of the generated files in that of the round.
+const GENERATED: &str = "generated";
 
 /// What happens to a file once its rows are committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +40,21 @@ pub(crate) enum After {
     MoveTo,
 }
 
-/// Generated files, the folder they are dropped into, and which are still to come.
+/// Where files are delivered to.
+enum Place {
+    Folder(DropFolder),
+    Bucket(Bucket),
+}
+
+/// Generated files, where they are dropped, and which are still to come.
 pub(crate) struct Drops {
     pub(crate) ledger: Ledger,
     pub(crate) feed: Feed,
     pub(crate) after: After,
-    generated: PathBuf,
-    folder: DropFolder,
+    pub(crate) spoilt: Spoilt,
+    home: PathBuf,
+    place: Place,
+    is_packed: bool,
     marker: Option<String>,
     waves: VecDeque<VecDeque<FileTruth>>,
     /// Files of this wave that are still to come.
@@ -45,31 +63,50 @@ pub(crate) struct Drops {
 }
 
 impl Drops {
-    /// Generates the files of one night below `home`.
-    pub(crate) fn generate(home: &Path, rng: &mut StdRng) -> Outcome<Drops> {
-        let (feed, scale) = if rng.random_ratio(1, LARGE_EVERY) {
-            (FEW_FILES[rng.random_range(0..FEW_FILES.len())], rng.random_range(48.0..56.0))
+    /// Generates the files of one night below `home`. `bucket`: where they go when the source is a store.
+    pub(crate) fn generate(home: &Path, source: Source, bucket: Option<Bucket>, rng: &mut StdRng) -> Outcome<Drops> {
+        let (large_every, large) = match source {
+            Source::Folder => (LARGE_EVERY, 48.0..56.0),
+            Source::Packed | Source::S3 => (LARGE_ELSEWHERE_EVERY, 60.0..90.0),
+        };
+        let (feed, scale) = if rng.random_ratio(1, large_every) {
+            (FEW_FILES[rng.random_range(0..FEW_FILES.len())], rng.random_range(large))
         } else {
             (Feed::ALL[rng.random_range(0..Feed::ALL.len())], rng.random_range(1.0..5.0))
         };
-        let generated = home.join("generated");
+        let generated = home.join(GENERATED);
         let world = World::new(rng.random(), scale).map_err(|e| e.to_string())?;
         let request = Request { feeds: vec![feed], nights: 1, faults: Faults::All };
         generate(&world, &request, &generated).map_err(|e| format!("generating files: {e}"))?;
         let ledger = Ledger::open(&generated).map_err(|e| e.to_string())?;
         let marker = rng.random_ratio(1, 3).then(|| ".done".to_owned());
-        let folder =
-            DropFolder::new(home.join("drops"), marker.clone(), SameName::Replace).map_err(|e| e.to_string())?;
+        let place = match bucket {
+            Some(bucket) => Place::Bucket(bucket),
+            None => Place::Folder(
+                DropFolder::new(home.join("drops"), marker.clone(), SameName::Replace).map_err(|e| e.to_string())?,
+            ),
+        };
         let after = [After::Keep, After::Keep, After::Delete, After::MoveTo][rng.random_range(0..4)];
-        let waves = waves(&ledger);
+        let mut waves = waves(&ledger);
+        let is_packed = match source {
+            Source::Folder => false,
+            Source::Packed => true,
+            Source::S3 => rng.random_bool(0.5),
+        };
+        let spoilt = match is_packed {
+            true => packing::pack_all(home, &ledger, &mut waves, rng)?,
+            false => Spoilt::default(),
+        };
         Ok(Drops {
             ledger,
             feed,
             after,
-            generated,
-            folder,
+            spoilt,
+            home: home.to_owned(),
+            place,
+            is_packed,
             marker,
-            waves,
+            waves: waves.into_iter().map(VecDeque::from).collect(),
             coming: VecDeque::new(),
             dropped: Vec::new(),
         })
@@ -80,8 +117,20 @@ impl Drops {
     pub(crate) fn write_pipeline(&self, home: &Path, deployment: &str, pipeline: &str) -> Outcome<(PathBuf, String)> {
         let feed = &self.ledger.truth().feeds[&self.feed];
         let mut source = feed.source.clone();
-        source["url"] = json!("file:drops/");
-        source["poll"] = json!("20ms");
+        if self.is_packed {
+            source["match"] = json!(format!("{}*", source["match"].as_str().unwrap_or_default()));
+        }
+        let archive = match &self.place {
+            Place::Folder(_) => {
+                (source["url"], source["poll"]) = (json!("file:drops/"), json!("20ms"));
+                json!("file:archive/")
+            }
+            Place::Bucket(bucket) => {
+                (source["url"], source["poll"]) = (json!(bucket.url("in")), json!("50ms"));
+                source["store"] = bucket.store();
+                json!(bucket.url("archive"))
+            }
+        };
         source["ready_when"] = match &self.marker {
             Some(suffix) => json!({"marker": suffix}),
             None => json!({"stable_for": "20ms"}),
@@ -89,7 +138,7 @@ impl Drops {
         source["after"] = match self.after {
             After::Keep => json!("keep"),
             After::Delete => json!("delete"),
-            After::MoveTo => json!({"move_to": "file:archive/"}),
+            After::MoveTo => json!({"move_to": archive}),
         };
         let topic = format!("{deployment}.{pipeline}.rows");
         // YAML has JSON's form among its own
@@ -163,8 +212,36 @@ impl Drops {
         self.dropped.iter().any(|file| file.outcome == Expected::Failed)
     }
 
+    /// Rows of the largest file.
+    pub(crate) fn most_rows(&self) -> u64 {
+        self.ledger.truth().files.iter().map(|file| file.good).max().unwrap_or_default()
+    }
+
+    /// The server that the files are on, if they are on one.
+    pub(crate) fn server(&self) -> Option<&Arc<Server>> {
+        self.bucket().map(Bucket::server)
+    }
+
+    pub(crate) fn bucket(&self) -> Option<&Bucket> {
+        match &self.place {
+            Place::Folder(_) => None,
+            Place::Bucket(bucket) => Some(bucket),
+        }
+    }
+
+    pub(crate) fn is_packed(&self) -> bool {
+        self.is_packed
+    }
+
     fn put(&mut self, file: FileTruth) -> Outcome<()> {
-        self.folder.drop_file(&self.generated, &file).map_err(|e| format!("dropping a file: {e}"))?;
+        match &self.place {
+            Place::Folder(folder) => {
+                folder.drop_file(&self.home, &file).map_err(|e| format!("dropping a file: {e}"))?;
+            }
+            Place::Bucket(bucket) => {
+                bucket.deliver(&self.home.join(&file.path), &file.name, self.marker.as_deref())?;
+            }
+        }
         self.dropped.push(file);
         Ok(())
     }
@@ -179,17 +256,17 @@ fn has_rows(file: &FileTruth) -> bool {
     file.outcome == Expected::Loaded && file.good > 0
 }
 
-/// Deliveries in their order, cut where the round of delivery changes.
-fn waves(ledger: &Ledger) -> VecDeque<VecDeque<FileTruth>> {
-    let mut waves: VecDeque<VecDeque<FileTruth>> = VecDeque::new();
+/// Deliveries in their order, cut where the round of delivery changes, with paths from the round's folder.
+fn waves(ledger: &Ledger) -> Vec<Vec<FileTruth>> {
+    let mut waves: Vec<Vec<FileTruth>> = Vec::new();
     let mut round = None;
     for file in &ledger.truth().files {
         if round != Some(&file.round) {
             round = Some(&file.round);
-            waves.push_back(VecDeque::new());
+            waves.push(Vec::new());
         }
-        if let Some(wave) = waves.back_mut() {
-            wave.push_back(file.clone());
+        if let Some(wave) = waves.last_mut() {
+            wave.push(FileTruth { path: format!("{GENERATED}/{}", file.path), ..file.clone() });
         }
     }
     waves
@@ -200,11 +277,16 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
+    fn generated(home: &Path, source: Source, seed: u64) -> Drops {
+        Drops::generate(home, source, None, &mut StdRng::seed_from_u64(seed)).unwrap()
+    }
+
     #[test]
     fn every_round_has_two_waves_and_no_name_twice_in_one() {
-        for seed in 0..3 {
+        for seed in 0..6 {
             let home = tempfile::tempdir().unwrap();
-            let mut drops = Drops::generate(home.path(), &mut StdRng::seed_from_u64(seed)).unwrap();
+            let source = [Source::Folder, Source::Packed][seed as usize % 2];
+            let mut drops = generated(home.path(), source, seed);
             let mut waves = 0;
             while drops.next_wave() {
                 let mut names: Vec<String> = drops.coming.iter().map(|file| file.name.clone()).collect();
@@ -219,17 +301,22 @@ mod tests {
             let totals = drops.ledger.truth().totals;
             assert_eq!(drops.rows_dropped(), totals.good);
             assert!(totals.bad > 0 && totals.duplicate > 0, "{totals:?}");
+            let packed = fs::read_dir(home.path().join("drops")).unwrap().flatten();
+            let packed = packed.filter(|file| file.path().extension().is_some_and(|end| end == "gz" || end == "zst"));
+            assert_eq!(packed.count() > 0, source == Source::Packed);
         }
     }
 
     #[test]
     fn a_pipeline_file_names_everything_of_its_own() {
         let home = tempfile::tempdir().unwrap();
-        let drops = Drops::generate(home.path(), &mut StdRng::seed_from_u64(9)).unwrap();
+        let drops = generated(home.path(), Source::Packed, 9);
         let (path, topic) = drops.write_pipeline(home.path(), "k1", "kill-1").unwrap();
         let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(file["pipeline"], "kill-1");
         assert_eq!(file["sink"]["topic"]["name"].as_str(), Some(topic.as_str()));
-        assert!(file["source"]["csv_drops"]["columns"].as_array().is_some_and(|columns| columns.len() > 3));
+        let source = &file["source"]["csv_drops"];
+        assert!(source["columns"].as_array().is_some_and(|columns| columns.len() > 3));
+        assert!(source["match"].as_str().is_some_and(|pattern| pattern.ends_with(".csv*")));
     }
 }

@@ -16,6 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// An open owner that shows nothing new for this long has nothing more to do.
 const QUIET: Duration = Duration::from_millis(300);
 
+/// Both where files are large: there is more to wait for, and a busy machine may take a while for one transaction.
+const PATIENCE_LARGE: Duration = Duration::from_secs(20);
+const QUIET_LARGE: Duration = Duration::from_millis(1500);
+
 /// Requests that mark the steps of a transaction, in order.
 const STEPS: [ApiKey; 6] = [
     ApiKey::Metadata,
@@ -42,6 +46,10 @@ pub(crate) enum Moment {
 impl Moment {
     /// Any moment in the life of `owner`; those on the wire only when it goes through a proxy.
     pub(crate) fn draw(rng: &mut StdRng, owner: &Owner) -> Moment {
+        if owner.reads_large_files() && rng.random_bool(0.5) {
+            // deep in a file, where going on means to find a place far behind its beginning
+            return Moment::Visible(rng.random_range(owner.reach / 2..owner.reach));
+        }
         match rng.random_range(0..10) {
             0 => Moment::Opened,
             1..=6 if owner.proxy.is_some() => {
@@ -49,7 +57,7 @@ impl Moment {
                 Moment::Requests(api, rng.random_range(1..12))
             }
             9 => Moment::Quiet,
-            _ => Moment::Visible(rng.random_range(1..1500)),
+            _ => Moment::Visible(rng.random_range(1..owner.reach)),
         }
     }
 
@@ -58,7 +66,9 @@ impl Moment {
         let begun = Instant::now();
         let visible_at_first = round.visible();
         let mut last_change = (visible_at_first, begun);
-        wait(PATIENCE, || {
+        let (patience, quiet) =
+            if owner.reads_large_files() { (PATIENCE_LARGE, QUIET_LARGE) } else { (PATIENCE, QUIET) };
+        wait(patience, || {
             if owner.has_ended() {
                 return Some(false);
             }
@@ -75,7 +85,7 @@ impl Moment {
             if visible != last_change.0 || !is_open {
                 last_change = (visible, Instant::now());
             }
-            let is_quiet = is_open && last_change.1.elapsed() >= QUIET;
+            let is_quiet = is_open && last_change.1.elapsed() >= quiet;
             match self {
                 Moment::Visible(more) if visible >= visible_at_first + more => Some(true),
                 Moment::Quiet if is_quiet => Some(true),

@@ -13,6 +13,9 @@ use crate::Outcome;
 /// Longest that a process may take to end once it has every reason to.
 pub(crate) const END: Duration = Duration::from_secs(60);
 
+/// A moment is at most so many rows away, unless a file has more.
+const REACH: i64 = 1500;
+
 /// What the engine logs when a split is open: its owner number is stored, and earlier owners are fenced.
 const OPENED: &str = "split is open";
 
@@ -30,6 +33,8 @@ pub(crate) struct Owner {
     name: String,
     process: Process,
     log: PathBuf,
+    /// Most rows that a moment in its life is waited for.
+    pub(crate) reach: i64,
     /// Between it and the broker, when there is one.
     pub(crate) proxy: Option<Proxy>,
 }
@@ -44,13 +49,17 @@ pub(crate) struct End {
 }
 
 impl Owner {
-    /// `log` is the folder that keeps what it wrote.
-    pub(crate) fn new(name: String, process: Process, proxy: Option<Proxy>, log: &Path) -> Owner {
-        Owner { name, process, log: log.to_owned(), proxy }
+    /// `log` is the folder that keeps what it wrote; the largest file has `most_rows`.
+    pub(crate) fn new(name: String, process: Process, proxy: Option<Proxy>, log: &Path, most_rows: u64) -> Owner {
+        Owner { name, process, log: log.to_owned(), reach: REACH.max(most_rows as i64), proxy }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn reads_large_files(&self) -> bool {
+        self.reach > REACH
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -13,11 +13,14 @@ use serde_json::json;
 use unbatch_test_harness::{Launch, Proxy, Reader, Seed, Signal, built_binary};
 
 use crate::Outcome;
+use crate::depth::Depths;
 use crate::drops::{self, Drops, PARTITIONS};
 use crate::figures::Figures;
 use crate::owner::{END, End, Owner, wait};
 use crate::schedules::Mode;
+use crate::server::{Outage, SECRET};
 use crate::site::Site;
+use crate::source::Source;
 use crate::verdict::{self, Results};
 use crate::watch::Watch;
 
@@ -27,6 +30,9 @@ const ROUND: Duration = Duration::from_secs(240);
 /// How long an owner may take until everything that was dropped is visible, whatever happened to it before.
 const RECOVERY: Duration = Duration::from_secs(90);
 
+/// No file of so few rows is a large one.
+const FEW: i64 = 2000;
+
 /// How long a process may take until its split is open. On Apache Kafka the first makes topics of 128 partitions.
 const OPENING: Duration = Duration::from_secs(60);
 
@@ -34,6 +40,7 @@ const OPENING: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Order {
     pub mode: Mode,
+    pub source: Source,
     pub seed: Seed,
     /// Rules that the product is to leave out (`UNBATCH_SABOTAGE`), to show that the round finds it. Empty: none.
     pub sabotage: String,
@@ -95,6 +102,10 @@ pub(crate) struct Round<'a> {
     runtime: PathBuf,
     transaction_timeout: Duration,
     begun: Instant,
+    /// `None`: no file is large.
+    depths: Option<Depths>,
+    /// How often the store may still go away in this round.
+    outages_left: u32,
     /// What was done and seen, for the message of a failure.
     story: Vec<String>,
 }
@@ -124,7 +135,12 @@ impl<'a> Round<'a> {
         let properties = json!({"transaction.timeout.ms": transaction_timeout.as_millis() as u64});
         let file = json!({"deployment": site.deployment(), "kafka": {"properties": properties}});
         drops::write(&runtime, &file)?;
-        let drops = Drops::generate(home, &mut rng)?;
+        let bucket = match order.source {
+            Source::S3 => Some(site.bucket().ok_or("there is no S3 server here")?),
+            Source::Folder | Source::Packed => None,
+        };
+        let outages_left = if bucket.is_some() { rng.random_range(0..=3) } else { 0 };
+        let drops = Drops::generate(home, order.source, bucket, &mut rng)?;
         let (pipeline, topic) = drops.write_pipeline(home, site.deployment(), &name)?;
         fs::create_dir_all(home.join("logs")).map_err(|e| format!("making a folder: {e}"))?;
         let mut round = Round {
@@ -140,12 +156,19 @@ impl<'a> Round<'a> {
             runtime,
             transaction_timeout,
             begun: Instant::now(),
+            depths: Depths::of(&drops.ledger, drops.feed)?,
+            outages_left,
             story: Vec::new(),
             drops,
         };
         let totals = round.drops.ledger.truth().totals;
         let (feed, after) = (round.drops.feed, round.drops.after);
-        round.note(format!("{feed:?}, after {after:?}, transactions end after {transaction_timeout:?}, {totals:?}"));
+        let form = if round.drops.is_packed() { "packed" } else { "plain" };
+        let source = order.source.name();
+        round.note(format!(
+            "{source}, {form}, {feed:?}, after {after:?}, transactions end after {transaction_timeout:?}, {totals:?}, {:?}",
+            round.drops.spoilt
+        ));
         Ok(round)
     }
 
@@ -171,6 +194,9 @@ impl<'a> Round<'a> {
     /// What is left of the wave, read by one clean run to its end.
     fn finish(&mut self) -> Outcome<()> {
         self.drops.drop_files(usize::MAX)?;
+        if let Some(server) = self.drops.server() {
+            server.back()?;
+        }
         let owner = self.start(Start { once: true, ..Start::default() });
         let end = self.ended(owner)?;
         end.must_be_good(self.drops.any_parked())
@@ -212,7 +238,26 @@ impl<'a> Round<'a> {
             }
         }
         self.note(format!("{name} starts: {how:?}"));
-        Owner::new(name, launch.start(), proxy, &self.home.join("logs"))
+        if let Some(bucket) = self.drops.bucket() {
+            launch = launch.env(SECRET, bucket.secret());
+        }
+        Owner::new(name, launch.start(), proxy, &self.home.join("logs"), self.drops.most_rows())
+    }
+
+    /// Takes the S3 server away for a while, now or in a moment; often not, and never when the files are in a folder.
+    pub(crate) fn trouble_the_store(&mut self) {
+        if self.outages_left == 0 || self.rng.random_bool(0.4) {
+            return;
+        }
+        self.outages_left -= 1;
+        self.figures.outages += 1;
+        let how = [Outage::Killed, Outage::Killed, Outage::Frozen][self.rng.random_range(0..3)];
+        let begins = Duration::from_millis(self.rng.random_range(0..1200));
+        let lasts = Duration::from_millis(self.rng.random_range(20..1800));
+        self.note(format!("the S3 server is {how:?} in {begins:?} for {lasts:?}"));
+        if let Some(server) = self.drops.server() {
+            server.take_away(how, begins, lasts);
+        }
     }
 
     /// Waits until the split is open.
@@ -281,10 +326,21 @@ impl<'a> Round<'a> {
             self.story.extend(strikes.into_iter().map(|strike| format!("          wire: {strike}")));
         }
         let end = owner.end(END.min(self.left()))?;
-        self.figures.kills += u64::from(end.was_killed());
+        if end.was_killed() {
+            self.figures.kills += 1;
+            self.figures.deep += u64::from(self.is_deep());
+        }
         self.figures.fences += u64::from(end.is_fenced());
         self.note(format!("{} ended: {}{}", end.name, end.status, if end.is_fenced() { ", fenced" } else { "" }));
         Ok(end)
+    }
+
+    /// Whether a large file is committed up to some place far behind its beginning.
+    fn is_deep(&self) -> bool {
+        // as few rows are no megabyte, and a topic that is not there yet would be waited for
+        let Some(depths) = self.depths.as_ref().filter(|_| self.visible() > FEW) else { return false };
+        let committed = Reader::committed(self.site.bootstrap()).read_visible(&self.topic, END.min(self.left()));
+        committed.is_ok_and(|records| depths.is_in_the_middle(&records))
     }
 
     /// The error of a process that ended although nothing gave it a reason to.
@@ -313,13 +369,13 @@ fn binary() -> &'static Path {
 }
 
 fn explain(order: &Order, what: &str, story: &[String], kept: Option<&Path>) -> String {
-    let Order { mode, seed, sabotage, .. } = order;
-    let mode = mode.name();
+    let Order { mode, source, seed, sabotage, .. } = order;
+    let (mode, source) = (mode.name(), source.name());
     let kept = kept.map(|kept| format!("files, logs and this text are in {}\n", kept.display())).unwrap_or_default();
     let sabotage = if sabotage.is_empty() { String::new() } else { format!(" UNBATCH_SABOTAGE={sabotage}") };
     format!(
-        "round {mode} with seed {seed} failed: {what}\n\nwhat happened:\n  {}\n\n{kept}run it again: UNBATCH_SEED={seed} \
-         UNBATCH_KILL_MODE={mode} UNBATCH_ROUNDS=1{sabotage} \
+        "round {mode} from {source} with seed {seed} failed: {what}\n\nwhat happened:\n  {}\n\n{kept}run it again: UNBATCH_SEED={seed} \
+         UNBATCH_KILL_MODE={mode} UNBATCH_KILL_SOURCE={source} UNBATCH_ROUNDS=1{sabotage} \
          cargo test -p unbatch-kill-tests --all-features --test rounds\n",
         story.join("\n  "),
     )

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use unbatch_test_harness::{Broker, Brokers, unique_name};
 
+use crate::server::{Bucket, Server};
+
 /// A broker and the deployment that the rounds' pipelines belong to.
 pub struct Site {
     broker: Mutex<Broker>,
@@ -12,6 +14,8 @@ pub struct Site {
     deployment: String,
     may_crash: bool,
     is_embedded: bool,
+    /// Started by the first round that wants it.
+    server: OnceLock<Option<Arc<Server>>>,
 }
 
 impl Site {
@@ -52,6 +56,7 @@ impl Site {
             deployment,
             may_crash,
             is_embedded,
+            server: OnceLock::new(),
         }
     }
 
@@ -68,9 +73,20 @@ impl Site {
         self.may_crash
     }
 
+    /// Whether rounds from S3 can be played here; starts the server. When not, that was noted as not run.
+    pub fn has_s3(&self) -> bool {
+        self.bucket().is_some()
+    }
+
     /// Whether the broker is our own, which comes back in no time.
     pub(crate) fn is_embedded(&self) -> bool {
         self.is_embedded
+    }
+
+    /// A place on the site's own S3 server, which may be killed. `None`: there is none here, which was noted as not run.
+    pub(crate) fn bucket(&self) -> Option<Bucket> {
+        let server = self.server.get_or_init(|| Server::start("kill rounds from S3").map(Arc::new));
+        server.clone().map(Bucket::new)
     }
 
     pub(crate) fn broker(&self) -> MutexGuard<'_, Broker> {

@@ -12,6 +12,7 @@ use unbatch_test_harness::{Reader, Record as Read};
 use crate::Outcome;
 use crate::drops::Drops;
 use crate::figures::Figures;
+use crate::packing::name_in_truth;
 
 /// Where the results of a pipeline are.
 pub(crate) struct Results<'a> {
@@ -40,12 +41,17 @@ pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figur
         ..Comparison::default()
     };
     let records = records.iter().map(|record| Ok(row(record)));
-    let rejections: Vec<Rejection> = rejections.into_iter().map(rejection).collect::<Outcome<_>>()?;
+    let mut rejections: Vec<Rejection> = rejections.into_iter().map(rejection).collect::<Outcome<_>>()?;
+    let mut of_spoilt = Figures::default();
+    drops.spoilt.sort_out(&mut rejections, &mut of_spoilt);
     let report = drops
         .ledger
         .compare(&how, records, rejections.into_iter().map(Ok))
         .map_err(|e| format!("comparing with the ledger: {e}"))?;
+    let spoilt = drops.spoilt.check(&report, &mut of_spoilt);
     count(&report, figures);
+    figures.add(&of_spoilt);
+    spoilt?;
     check_sums(drops, &report, figures)
 }
 
@@ -107,7 +113,7 @@ fn rejection(record: &Read) -> Outcome<Rejection> {
     let origin = &entry["origin"];
     match (entry["code"].as_str(), origin["file"].as_str()) {
         (Some(code), Some(file)) => Ok(Rejection {
-            file: file.to_owned(),
+            file: name_in_truth(file).to_owned(),
             line: origin["line"].as_u64(),
             byte: origin["byte"].as_u64(),
             code: code.to_owned(),

@@ -2,22 +2,29 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use unbatch_kill_tests::{Mode, Order, Site, run};
+use unbatch_kill_tests::{Mode, Order, Site, Source, run};
 use unbatch_test_harness::seed;
 
 /// Rounds of one mode. The first has the printed seed itself, so that it can be given again.
 fn rounds(mode: Mode, rounds: u64) {
+    rounds_from(Source::Folder, mode, rounds);
+}
+
+fn rounds_from(source: Source, mode: Mode, rounds: u64) {
     let site = match mode {
         Mode::BrokerCrash => Site::that_may_crash(mode.name()),
         _ => Site::from_env(mode.name()),
     };
     let Some(site) = site else { return };
+    if source == Source::S3 && !site.has_s3() {
+        return;
+    }
     let first = seed();
     for n in 0..rounds {
         let seed = if n == 0 { first } else { first.round(n) };
-        let figures = run(&site, &Order { mode, seed, sabotage: String::new(), keep: true })
+        let figures = run(&site, &Order { mode, source, seed, sabotage: String::new(), keep: true })
             .unwrap_or_else(|failure| panic!("{failure}"));
-        eprintln!("{} seed {seed}: {figures}", mode.name());
+        eprintln!("{} from {} seed {seed}: {figures}", mode.name(), source.name());
         assert_eq!((figures.missing, figures.doubled, figures.wrong), (0, 0, 0));
         assert!(figures.in_topic > 0 && figures.rows_in == figures.in_topic + figures.in_quarantine);
     }
@@ -76,4 +83,16 @@ fn two_that_both_believe_to_own_a_split_double_nothing() {
 #[test]
 fn a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing() {
     rounds(Mode::BrokerCrash, 1);
+}
+
+#[test]
+fn a_failpoint_and_sigkill_lose_and_double_nothing_of_packed_files() {
+    rounds_from(Source::Packed, Mode::Failpoint, 1);
+    rounds_from(Source::Packed, Mode::Kill, 1);
+}
+
+#[test]
+fn a_failpoint_and_sigkill_lose_and_double_nothing_of_files_on_s3() {
+    rounds_from(Source::S3, Mode::Failpoint, 1);
+    rounds_from(Source::S3, Mode::Kill, 1);
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `UNBATCH_ROUNDS` | how many; without it none, since the tests of `modes` run some of each |
 //! | `UNBATCH_KILL_MODE` | only this mode |
+//! | `UNBATCH_KILL_SOURCE` | only this source: `folder`, `packed` or `s3` |
 //! | `UNBATCH_SEED` | the seed; that of the first round itself, so a failed round is repeated with `UNBATCH_ROUNDS=1` |
 //! | `UNBATCH_SABOTAGE` | rules the product leaves out, to see what finds it; then failed rounds are what is hoped for |
 //!
@@ -13,7 +14,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use unbatch_kill_tests::{Figures, Mode, Order, Site, Summary, run};
+use unbatch_kill_tests::{Figures, Mode, Order, Site, Source, Summary, run};
 use unbatch_test_harness::{Seed, seed};
 
 fn main() -> ExitCode {
@@ -41,7 +42,8 @@ fn rounds(out: &mut impl Write) -> io::Result<bool> {
         let first = seed();
         for n in 0..wanted {
             let seed = if n == 0 { first } else { first.round(n) };
-            let order = Order { mode: mode(seed, &site), seed, sabotage: text("UNBATCH_SABOTAGE"), keep: true };
+            let (mode, source) = (mode(seed, &site), source(seed, &site));
+            let order = Order { mode, source, seed, sabotage: text("UNBATCH_SABOTAGE"), keep: true };
             one(n, &site, &order, &mut summary, out)?;
         }
         writeln!(out, "\n{summary}")?;
@@ -60,14 +62,14 @@ fn one(n: u64, site: &Site, order: &Order, summary: &mut Summary, out: &mut impl
         Ok(figures) => figures,
         Err(failure) => &failure.figures,
     };
-    summary.count(order.mode, figures, took, ended.is_ok());
+    summary.count(order.mode, order.source, figures, took, ended.is_ok());
     let word = if ended.is_ok() { "ok" } else { "FAILED" };
-    let (mode, seed, seconds) = (order.mode.name(), order.seed, took.as_secs_f64());
-    writeln!(out, "round {:>4} {mode:<14} seed {seed:<20} {seconds:5.1} s  {figures}  {word}", n + 1)?;
+    let (mode, source, seed, seconds) = (order.mode.name(), order.source.name(), order.seed, took.as_secs_f64());
+    writeln!(out, "round {:>4} {mode:<14} {source:<7} seed {seed:<20} {seconds:5.1} s  {figures}  {word}", n + 1)?;
     if let Err(failure) = &ended {
         writeln!(out, "{failure}")?;
         // as a test target names its failures, for whoever lists them
-        writeln!(out, "test {mode} with seed {seed} ... FAILED")?;
+        writeln!(out, "test {mode} from {source} with seed {seed} ... FAILED")?;
     }
     out.flush()
 }
@@ -81,6 +83,19 @@ fn mode(seed: Seed, site: &Site) -> Mode {
         let names: Vec<&str> = Mode::ALL.iter().map(|mode| mode.name()).collect();
         panic!("UNBATCH_KILL_MODE is one of {}, not {named:?}", names.join(", "))
     })
+}
+
+/// What a round reads. Without an S3 server here its rounds are of packed files, and it is noted that those from S3 were not run.
+fn source(seed: Seed, site: &Site) -> Source {
+    let named = text("UNBATCH_KILL_SOURCE");
+    let source = match named.as_str() {
+        "" => Source::draw(&mut seed.round(1).rng()),
+        name => Source::by_name(name).unwrap_or_else(|| {
+            let names: Vec<&str> = Source::ALL.iter().map(|source| source.name()).collect();
+            panic!("UNBATCH_KILL_SOURCE is one of {}, not {name:?}", names.join(", "))
+        }),
+    };
+    if source == Source::S3 && !site.has_s3() { Source::Packed } else { source }
 }
 
 fn number(variable: &str) -> u64 {

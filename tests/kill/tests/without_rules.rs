@@ -1,6 +1,6 @@
 //! The rounds must find what is wrong when the product leaves a rule out: a check that never fails proves nothing.
 
-use unbatch_kill_tests::{Failure, Mode, Order, Site, run};
+use unbatch_kill_tests::{Failure, Mode, Order, Site, Source, run};
 use unbatch_test_harness::{Seed, seed};
 
 /// Some schedules miss the moment; by then one must have hit it.
@@ -13,7 +13,7 @@ const GAVE_UP: &str = "ended although it should have gone on";
 fn found_by(mode: Mode, sabotage: &str) -> Option<Failure> {
     let site = Site::from_env(&format!("sabotage {sabotage}"))?;
     let first = seed();
-    let order = |seed: Seed| Order { mode, seed, sabotage: sabotage.to_owned(), keep: false };
+    let order = |seed: Seed| Order { mode, source: Source::Folder, seed, sabotage: sabotage.to_owned(), keep: false };
     let found = (0..ROUNDS).find_map(|n| run(&site, &order(first.round(n))).err());
     let Some(failure) = found else { panic!("{ROUNDS} rounds of {} did not miss {sabotage}", mode.name()) };
     Some(failure)

@@ -121,6 +121,21 @@ fn a_draft_goes_where_pipelines_are() {
     assert_eq!(workshop.json(&["validate"])["pipelines"], json!(["prices", "stock"]));
 }
 
+/// What Windows writes, packed: the encoding is a choice, and the rows are right without touching it.
+#[test]
+fn packed_files_and_other_encodings_are_drafted() {
+    use std::io::Write;
+    let workshop = Workshop::new();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(b"sku;name;price\r\nA1;Gr\xfc\xdfe;1,50\r\nA2;Caf\xe9;2,25\r\n").unwrap();
+    std::fs::write(workshop.path().join("drops/prices_1.csv.gz"), gz.finish().unwrap()).unwrap();
+    let drafted = workshop.json(&["init", "drops/prices_1.csv.gz"]);
+    assert!(drafted["choices"].to_string().contains("windows-1252"), "{drafted}");
+    assert_eq!(workshop.run(&["validate"]).code, Some(0));
+    let rows = workshop.run(&["preview", drafted["file"].as_str().unwrap()]);
+    assert!(rows.code == Some(0) && rows.stdout.contains("Grüße") && rows.stdout.contains("Café"), "{rows}");
+}
+
 #[test]
 fn wrong_samples_are_refused_with_place_and_remedy() {
     let workshop = Workshop::new();
@@ -136,10 +151,10 @@ fn wrong_samples_are_refused_with_place_and_remedy() {
         ("nameless.csv", b"c2,,a\n1,2,3\n3,4.5,6\n", "U0232", "column: 2"),
         ("sheet.csv", b"Stock;;\nof Monday;;\n\nshop;n;x\nHAM;1;a\nBER;2;b\n", "U0232", "as a title above a table"),
         ("twice.csv", b"a,b,a\n1,x,2\n3,y,4\n", "U0232", "columns: 1 and 3"),
-        ("latin1.csv", b"a,b\n1,gr\xfcn\n", "U0231", "byte: 8"),
+        ("mixed.csv", b"\xef\xbb\xbfa,b\n1,gr\xfcn\n\x00", "U0231", "zero byte"),
         ("zero.csv", b"a,b\n1,\x00\n", "U0231", "zero byte"),
         ("book.csv", b"PK\x03\x04\x14\x00\x06\x00", "U0231", "zip"),
-        ("wide.csv", b"\xff\xfea\0,\0b\0\n\0", "U0231", "UTF-16"),
+        ("wide.csv", b"\xff\xfe\0\0a\0\0\0", "U0231", "unsupported_encoding"),
     ];
     for (name, bytes, code, part) in cases {
         std::fs::write(workshop.path().join(name), bytes).unwrap();

@@ -26,7 +26,9 @@ pub struct Dialect {
     /// line breaks are then ordinary characters, and lines are counted by it. `none`, with `format: fixed`: every line is just as long
     /// as `line_width` says.
     pub terminator: String,
-    /// Only `utf-8` so far; a byte order mark is skipped.
+    /// What the files are written in, by a label of the Encoding Standard: `utf-8`, `utf-16le`, `windows-1252` (`latin1` and `iso-8859-1`
+    /// mean the same), `iso-8859-15`, `shift_jis` and so on. A byte order mark counts more. A row with bytes that the encoding
+    /// does not have is rejected.
     pub encoding: String,
     /// Lines in front of the header, or of the first row, that are not read.
     pub skip: u32,

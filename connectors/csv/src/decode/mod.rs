@@ -11,3 +11,4 @@ mod zone;
 pub use column::{Cells, ColumnPlan, Fault, Faults};
 pub use layout::{BadHeader, Layout, declared_schema, numbered, stream_name};
 pub use written::{Plain, Written};
+pub use zone::{Placeless, Zone};

@@ -6,12 +6,13 @@ use crate::config::CsvDropsConfig;
 use crate::reader::{FileReader, PIECE_BYTES, Portion, Rows, Step};
 use crate::rejects::Refused;
 use std::fs::File;
-use std::io::{BufWriter, Cursor, Read};
+use std::io::{BufWriter, Read};
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
 use unbatch_api::arrow::datatypes::Schema;
 use unbatch_api::{Error, Result, StopAfter, StreamSchema};
 use unbatch_full_dump::{BaselineReader, Changes, Deletes, Plan, Shape, Sorted, Sorter, Written, compare, unite};
+use unbatch_object_files::TextReader;
 
 /// Reasons for which a row falls apart in another way than the others do: what stands in its key columns may be anything.
 const MISSHAPEN: [&str; 6] =
@@ -91,8 +92,8 @@ impl Gathering {
             return Ok(None);
         }
         let portion = Portion { rows: 2, bytes: PIECE_BYTES };
-        let text = Cursor::new(refused.raw.clone());
-        let mut reader = FileReader::new(text, self.keys.clone(), StopAfter::default(), portion);
+        let text = TextReader::of_text(refused.raw.to_vec());
+        let mut reader = FileReader::new(Ok(text), self.keys.clone(), StopAfter::default(), portion);
         let Step::Rows(rows) = reader.step()? else { return Ok(None) };
         let is_one = rows.rows.num_rows() == 1 && rows.refused.is_empty();
         let is_alike = rows.rows.num_columns() >= self.keys.columns.len();

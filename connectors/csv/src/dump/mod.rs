@@ -9,13 +9,14 @@ mod shelf;
 pub use gathering::{Gathering, Judged};
 pub use guards::{judge, out_of_order};
 pub use note::{BaselineFile, HandedOn, Told, give_up};
-pub use shelf::{Shelf, Sweeper, is_same_folder};
+pub use shelf::{Shelf, Sweeper, is_same_folder, open_baselines};
 
 use crate::config::{CsvDropsConfig, Share};
 use crate::decode;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use unbatch_api::{Error, Result, SourceContext, StreamSchema};
 use unbatch_full_dump::Shape;
 
@@ -42,7 +43,7 @@ pub struct Setting {
 
 impl Dumps {
     /// `None` where files add rows. Lost when a baseline is gone.
-    pub fn open(config: &CsvDropsConfig, cx: &SourceContext) -> Result<Option<Self>> {
+    pub fn open(config: &CsvDropsConfig, cx: &SourceContext, runtime: &Handle) -> Result<Option<Self>> {
         let told = Told::read(&cx.resume)?;
         let Some(dump) = config.full_dump() else {
             return match told {
@@ -53,7 +54,8 @@ impl Dumps {
         if told.as_ref().is_some_and(|told| told.key != dump.key) {
             return Err(changed("`mode.full_dump.key` is not the one of the last dump"));
         }
-        let shelf = Arc::new(Shelf::new(&dump.baseline, &cx.place, cx.looks_only)?);
+        let baselines = open_baselines(config, dump, &cx.place, runtime)?;
+        let shelf = Arc::new(Shelf::new(baselines, &cx.place, cx.looks_only));
         for file in told.iter().flat_map(Told::files) {
             shelf.check(file)?;
         }

@@ -6,11 +6,13 @@
 //! not know it yet, takes away only what is older than the baseline that it knows to be committed.
 
 use super::note::{BaselineFile, Told};
+use crate::config::{CsvDropsConfig, FullDump};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{CheckContext, Checkpoint, Error, Ownership, Result, SplitId};
 use unbatch_full_dump::Written;
@@ -31,15 +33,9 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    pub fn new(url: &str, place: &CheckContext, looks_only: bool) -> Result<Self> {
-        let location = Location::parse(url).map_err(|message| {
-            Error::misconfigured(format!("reading `mode.full_dump.baseline` failed: {message}")).code("U0244")
-        })?;
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|e| Error::bug("opening the folder of baselines failed").code("U0901").caused_by(e))?;
-        let store = open_store(&location, &place.base, &StoreOptions::default(), &runtime)?;
+    pub fn new(store: Arc<dyn Store>, place: &CheckContext, looks_only: bool) -> Self {
         let who = format!("{}.{}.{}", place.deployment, place.split.pipeline, place.split.index);
-        Ok(Self { store, who, unplaced: looks_only.then(Mutex::default) })
+        Self { store, who, unplaced: looks_only.then(Mutex::default) }
     }
 
     /// The file under the name that it will have.
@@ -214,6 +210,23 @@ impl Sweeper {
         *swept = Some(told);
         Ok(())
     }
+}
+
+/// Opens the folder of baselines. A bucket is reached as `store` says.
+pub fn open_baselines(
+    config: &CsvDropsConfig,
+    dump: &FullDump,
+    place: &CheckContext,
+    runtime: &Handle,
+) -> Result<Arc<dyn Store>> {
+    let location = Location::parse(&dump.baseline).map_err(|message| {
+        Error::misconfigured(format!("reading `mode.full_dump.baseline` failed: {message}")).code("U0244")
+    })?;
+    let options = match location.as_folder() {
+        Some(_) => StoreOptions::default(),
+        None => config.store.resolve(&*place.secrets)?,
+    };
+    open_store(&location, &place.base, &options, runtime)
 }
 
 /// Whether the folder of baselines is the one of the drops, by their texts.

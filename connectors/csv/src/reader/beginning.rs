@@ -5,10 +5,9 @@ use crate::config::{Format, Header};
 use crate::decode::{BadHeader, Layout};
 use crate::scanner::{Field, RecordPlace, Scanned};
 use bytes::Bytes;
-use std::io::{Read, Seek};
 use unbatch_api::Result;
 
-impl<R: Read + Seek> FileReader<R> {
+impl FileReader {
     /// Lines in front of the header, whatever is in them.
     pub(super) fn skip_lines(&mut self) -> Result<Option<BadFile>> {
         for _ in 0..self.config.dialect.skip {

@@ -2,10 +2,9 @@
 
 use super::{BadFile, FileReader, Step};
 use crate::scanner::{RecordPlace, Scanned};
-use std::io::{Read, Seek};
 use unbatch_api::Result;
 
-impl<R: Read + Seek> FileReader<R> {
+impl FileReader {
     /// The file ended without a trailer.
     pub(super) fn ended(&self) -> Step {
         match self.trailer {
@@ -50,8 +49,16 @@ impl<R: Read + Seek> FileReader<R> {
             if self.at_end {
                 return Ok(Step::End);
             }
+            if let Some(bad) = self.cut_off() {
+                return Ok(Step::Bad(None, bad));
+            }
             self.fill()?;
         }
+    }
+
+    /// The text stops here although the file does not end: it is damaged, or not what its name says.
+    pub(super) fn cut_off(&self) -> Option<BadFile> {
+        self.unreadable.as_ref().map(|fault| self.bad(fault.code, fault.to_string()))
     }
 
     /// The record in sight has no end that could be trusted.

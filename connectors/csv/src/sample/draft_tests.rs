@@ -165,7 +165,7 @@ fn config_of(draft: &Draft) -> CsvDropsConfig {
 fn wrong_cells(config: CsvDropsConfig, text: &str) -> Vec<String> {
     use crate::reader::{FileReader, PIECE_BYTES, Portion, Step};
     let portion = Portion { rows: 1_000, bytes: PIECE_BYTES };
-    let source = std::io::Cursor::new(text.as_bytes().to_vec());
+    let source = crate::content::in_memory(text.as_bytes(), &config.layers());
     let mut reader = FileReader::new(source, std::sync::Arc::new(config.clone()), Default::default(), portion);
     let (mut wrong, mut batches) = (Vec::new(), Vec::new());
     loop {

@@ -1,11 +1,12 @@
 //! What is looked at of a file: its beginning and its end, and whether that is text.
 
-use crate::folder::{file_error, matcher};
-use crate::reader::{BOM, foreign};
+use crate::content::BOM;
+use crate::folder::matcher;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use unbatch_api::{Error, Result};
+use unbatch_object_files::{Fault, Layers, RawFile, RawRead, TextEncoding, TextError, TextReader, local_error};
 
 /// Most that is read of a file from its beginning, and of what is behind that from its end.
 pub const HEAD_BYTES: u64 = 1 << 20;
@@ -20,7 +21,9 @@ pub struct Excerpt {
     pub path: PathBuf,
     /// The name in its folder.
     pub name: String,
-    /// From the beginning, without a byte order mark. Ends anywhere unless `is_whole`.
+    /// What the file seems to be written in, if it is neither UTF-8 nor says it itself.
+    pub encoding: Option<TextEncoding>,
+    /// Text from the beginning, without a byte order mark. Ends anywhere unless `is_whole`.
     pub head: Vec<u8>,
     pub is_whole: bool,
     /// From the beginning of a line to the end of the file; empty when there is nothing behind the head.
@@ -44,17 +47,96 @@ impl Excerpt {
                 .with("path", path.display())
                 .help("write its content into a file and name that"));
         }
-        let mut file = File::open(path).map_err(|e| unreadable(path, e))?;
-        let read = Self::ends(&mut file, metadata.len());
-        let (mut head, is_whole, tail) = read.map_err(|e| unreadable(path, e))?;
-        let excerpt = Self { path: path.to_owned(), name, head: std::mem::take(&mut head), is_whole, tail };
-        excerpt.checked()
+        let open = || -> Result<Box<dyn RawRead>> {
+            let file = File::open(path).map_err(|e| unreadable(path, e))?;
+            Ok(Box::new(RawFile::new(file, path)?))
+        };
+        let excerpt = Self { path: path.to_owned(), name, ..Self::empty() };
+        excerpt.filled(&open, |head, tail| {
+            let mut file = File::open(path)?;
+            Self::ends(&mut file, metadata.len(), head, tail)
+        })
     }
 
     /// A whole file that is in memory.
     #[cfg(test)]
     pub fn of(name: &str, bytes: &[u8]) -> Result<Self> {
-        Self { path: name.into(), name: name.into(), head: bytes.to_vec(), is_whole: true, tail: vec![] }.checked()
+        let open = || -> Result<Box<dyn RawRead>> { Ok(Box::new(unbatch_object_files::RawBytes::new(bytes.to_vec()))) };
+        let excerpt = Self { path: name.into(), name: name.into(), ..Self::empty() };
+        excerpt.filled(&open, |head, _| {
+            head.extend_from_slice(bytes);
+            Ok(true)
+        })
+    }
+
+    fn empty() -> Self {
+        Self { path: PathBuf::new(), name: String::new(), encoding: None, head: vec![], is_whole: true, tail: vec![] }
+    }
+
+    /// Reads the text by what the file says of itself; if that gives no text, by the encoding that it then has as a rule.
+    fn filled(
+        mut self,
+        open: &dyn Fn() -> Result<Box<dyn RawRead>>,
+        ends: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>) -> std::io::Result<bool>,
+    ) -> Result<Self> {
+        let text = self.text(open, TextEncoding::default())?;
+        if text.is_plain() {
+            let (mut head, mut tail) = (Vec::new(), Vec::new());
+            self.is_whole = ends(&mut head, &mut tail).map_err(|e| unreadable(&self.path, e))?;
+            (self.head, self.tail) = (head, tail);
+        } else {
+            self.take(text)?;
+        }
+        let guess = match is_wide(&self.head) {
+            Some(label) => Some(label),
+            None if !self.is_utf8() && !self.head.contains(&0) => Some("windows-1252"),
+            None => None,
+        };
+        if let Some(encoding) = guess.and_then(|label| TextEncoding::parse(label).ok()) {
+            let text = self.text(open, encoding)?;
+            self.take(text)?;
+            self.encoding = Some(encoding);
+        }
+        self.checked()
+    }
+
+    fn text(&self, open: &dyn Fn() -> Result<Box<dyn RawRead>>, encoding: TextEncoding) -> Result<TextReader> {
+        let layers = Layers { encoding, ..Layers::default() };
+        TextReader::open(open()?, &self.name, &layers).map_err(|error| self.no_content(error))
+    }
+
+    /// The beginning of a text that has no end to look at before it is decoded.
+    fn take(&mut self, mut text: TextReader) -> Result<()> {
+        let most = (HEAD_BYTES + TAIL_BYTES) as usize;
+        let (mut head, mut done) = (vec![0; most], 0);
+        self.is_whole = loop {
+            match text.read_text(&mut head[done..]).map_err(|error| self.no_content(error))? {
+                0 => break done < most,
+                n => done += n,
+            }
+        };
+        head.truncate(done);
+        (self.head, self.tail) = (head, Vec::new());
+        Ok(())
+    }
+
+    fn no_content(&self, error: TextError) -> Error {
+        match error {
+            TextError::Failed(error) => error,
+            TextError::Bad(Fault { code, message, .. }) => {
+                let help = "a workbook (.xlsx) has to be saved as CSV; `unbatch explain` has more on the reason";
+                self.no_text(&message).with("reason", code).help(help)
+            }
+        }
+    }
+
+    fn is_utf8(&self) -> bool {
+        // a character may be cut where the excerpt ends
+        let head = match std::str::from_utf8(&self.head) {
+            Ok(_) => true,
+            Err(e) => !self.is_whole && e.error_len().is_none(),
+        };
+        head && std::str::from_utf8(&self.tail).is_ok()
     }
 
     /// Nothing but white space.
@@ -62,43 +144,27 @@ impl Excerpt {
         self.is_whole && self.head.iter().all(u8::is_ascii_whitespace)
     }
 
-    fn ends(file: &mut File, size: u64) -> std::io::Result<(Vec<u8>, bool, Vec<u8>)> {
+    /// Whether the head is all.
+    fn ends(file: &mut File, size: u64, head: &mut Vec<u8>, tail: &mut Vec<u8>) -> std::io::Result<bool> {
         let most = if size <= HEAD_BYTES + TAIL_BYTES { HEAD_BYTES + TAIL_BYTES } else { HEAD_BYTES };
-        let (mut head, mut tail) = (Vec::new(), Vec::new());
-        file.by_ref().take(most).read_to_end(&mut head)?;
+        file.by_ref().take(most).read_to_end(head)?;
         if size <= most {
-            return Ok((head, true, tail));
+            return Ok(true);
         }
         file.seek(SeekFrom::Start(size - TAIL_BYTES))?;
-        file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+        file.take(TAIL_BYTES).read_to_end(tail)?;
         // it begins anywhere in a line
-        let begin = memchr::memchr(b'\n', &tail).map_or(tail.len(), |at| at + 1);
+        let begin = memchr::memchr(b'\n', tail).map_or(tail.len(), |at| at + 1);
         tail.drain(..begin);
-        Ok((head, false, tail))
+        Ok(false)
     }
 
     /// Refuses what is no text, with the place of the first byte that is none.
     fn checked(mut self) -> Result<Self> {
-        if let Some((code, message)) = foreign(&self.head) {
-            let help = if code == "compressed" {
-                "unpack it first; a workbook (.xlsx) has to be saved as CSV, in UTF-8"
-            } else {
-                "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
-            };
-            return Err(self.no_text(&message).help(help));
-        }
         if let Some(at) = memchr::memchr(0, &self.head) {
-            let (message, help) = match is_wide(&self.head) {
-                true => (
-                    "it looks like UTF-16, only UTF-8 is read so far",
-                    "convert it: iconv -f UTF-16LE -t UTF-8 FILE > NEW",
-                ),
-                false => (
-                    "there is a zero byte, which no text has",
-                    "if it is a CSV file, it is damaged: deliver it again; other kinds of files have to be exported as CSV",
-                ),
-            };
-            return Err(self.at(self.no_text(message), at).help(help));
+            let help =
+                "if it is a CSV file, it is damaged: deliver it again; other kinds of files have to be exported as CSV";
+            return Err(self.at(self.no_text("there is a zero byte, which no text has"), at).help(help));
         }
         if let Err(e) = std::str::from_utf8(&self.head) {
             // a character may be cut where the excerpt ends
@@ -117,10 +183,8 @@ impl Excerpt {
     }
 
     fn not_utf8(&self) -> Error {
-        self.no_text("it is not UTF-8, and nothing else is read so far").help(
-            "convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW (Windows programs of western Europe write that, as a rule); \
-             the job that delivers the files has to do the same",
-        )
+        self.no_text("it has bytes that are no characters in the encoding that it seems to have")
+            .help("if it is a CSV file, it is damaged, or put together of several; otherwise export it as CSV")
     }
 
     fn no_text(&self, message: &str) -> Error {
@@ -136,11 +200,12 @@ impl Excerpt {
     }
 }
 
-/// Every second byte of the beginning is zero, more or less.
-fn is_wide(bytes: &[u8]) -> bool {
+/// Every second byte of the beginning is zero, more or less: which UTF-16 that is.
+fn is_wide(bytes: &[u8]) -> Option<&'static str> {
     let start = &bytes[..bytes.len().min(WIDE_BYTES)];
     let zeros = |from: usize| start.iter().skip(from).step_by(2).filter(|b| **b == 0).count();
-    zeros(0).max(zeros(1)) * 5 > start.len()
+    let (even, odd) = (zeros(0), zeros(1));
+    (even.max(odd) * 5 > start.len()).then_some(if odd > even { "utf-16le" } else { "utf-16be" })
 }
 
 /// As the source will know it.
@@ -184,7 +249,7 @@ fn unreadable(path: &Path, cause: std::io::Error) -> Error {
             .code("U0230")
             .with("path", path.display())
             .help("give this user, and the one that will run the worker, the right to read it"),
-        _ => file_error("sampling a file failed", path, cause),
+        _ => local_error("sampling a file failed", path, cause),
     }
 }
 
@@ -205,11 +270,21 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_with_its_place_and_a_remedy() {
         check(b"a,b\n1,\x002\n", &["zero byte", "line 2", "byte 6", "damaged"]);
-        check(b"a,b\n1,gr\xfc\xdfe\n", &["not UTF-8", "line 2", "byte 8", "iconv -f WINDOWS-1252"]);
-        check(b"\xff\xfea\0,\0b\0", &["UTF-16", "iconv"]);
-        check(b"a\0,\0b\0\n\0", &["UTF-16LE"]);
-        check(b"\x1f\x8b\x08\0\0", &["gzip", "unpack"]);
+        check(b"\x1f\x8b\x08\0\0", &["compression_mismatch"]);
         check(b"PK\x03\x04\x14\0", &["zip", ".xlsx"]);
+        check(b"a\0,\0b\0\n\0\0\xd8\0\xd8", &["damaged"]);
+    }
+
+    #[test]
+    fn other_encodings_are_found() {
+        let read = |bytes: &[u8]| {
+            let excerpt = Excerpt::of("a.csv", bytes).unwrap();
+            (String::from_utf8(excerpt.head).unwrap(), excerpt.encoding.map(TextEncoding::name))
+        };
+        assert_eq!(read(b"a,b\n1,gr\xfc\xdfe\n"), ("a,b\n1,gr\u{fc}\u{df}e\n".into(), Some("windows-1252")));
+        assert_eq!(read(b"\xff\xfea\0,\0b\0"), ("a,b".into(), None), "it says it itself");
+        assert_eq!(read(b"a\0,\0b\0\n\0"), ("a,b\n".into(), Some("UTF-16LE")));
+        assert_eq!(read(b"\0a\0,\0b\0\n"), ("a,b\n".into(), Some("UTF-16BE")));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::column::Verdict;
 use super::table::Table;
 use unbatch_api::draft::{Line, quoted, scalar};
 use unbatch_api::{Choice, DraftColumn};
+use unbatch_object_files::TextEncoding;
 
 /// What stands under `csv_drops:`.
 pub fn settings(table: &Table, place: &Place, judged_by: &str) -> Vec<Line> {
@@ -45,7 +46,11 @@ fn declared(verdict: &Verdict) -> String {
 
 fn dialect(table: &Table) -> String {
     let header = if table.has_header { "present" } else { "none" };
-    let mut text = format!("delimiter: {}, ", mark(table.shape.delimiter));
+    let mut text = match table.encoding {
+        Some(encoding) => format!("encoding: {}, ", encoding.name().to_ascii_lowercase()),
+        None => String::new(),
+    };
+    text.push_str(&format!("delimiter: {}, ", mark(table.shape.delimiter)));
     if table.shape.quote != b'"' {
         text.push_str(&format!("quote: {}, ", mark(table.shape.quote)));
     }
@@ -53,7 +58,7 @@ fn dialect(table: &Table) -> String {
 }
 
 fn dialect_choices(table: &Table) -> Vec<Choice> {
-    let mut choices = Vec::new();
+    let mut choices: Vec<Choice> = table.encoding.into_iter().filter_map(encoding_choice).collect();
     if let Some(rival) = table.shape.rival {
         choices.push(Choice {
             about: "delimiter".into(),
@@ -72,6 +77,16 @@ fn dialect_choices(table: &Table) -> Vec<Choice> {
     }
     choices.extend(table.header_choice.clone());
     choices
+}
+
+/// One byte for each character fits many encodings, and nothing in a file says which one it is.
+fn encoding_choice(encoding: TextEncoding) -> Option<Choice> {
+    (!encoding.name().starts_with("UTF-16")).then(|| Choice {
+        about: "encoding".into(),
+        why: "the files are not UTF-8, and nothing in them says what they are; Windows programs of western Europe write this one".into(),
+        chosen: format!("encoding: {}", encoding.name().to_ascii_lowercase()),
+        instead: ["windows-1250", "iso-8859-15", "windows-1251"].map(|label| format!("encoding: {label}")).into(),
+    })
 }
 
 fn mark(byte: u8) -> String {

@@ -7,6 +7,7 @@ use super::shape::{Cell, Records, Shape, no_table};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use unbatch_api::{Choice, ColumnType, Error, Result};
+use unbatch_object_files::TextEncoding;
 
 /// Columns that are tried together as a key, the first ones that can be one.
 const PAIRED_MAX: usize = 6;
@@ -20,6 +21,8 @@ const AGAIN_SHARE: usize = 2;
 /// What was found in all files together.
 pub struct Table {
     pub shape: Shape,
+    /// What all files are written in, if it is neither UTF-8 nor in the files themselves.
+    pub encoding: Option<TextEncoding>,
     pub has_header: bool,
     /// Set when nothing but a guess says whether there is a header.
     pub header_choice: Option<Choice>,
@@ -50,7 +53,7 @@ struct Part<'a> {
 impl Table {
     /// Judges files of one kind; none of them is blank.
     pub fn of(excerpts: &[Excerpt]) -> Result<Self> {
-        let shape = shape_of(excerpts)?;
+        let (shape, encoding) = (shape_of(excerpts)?, encoding_of(excerpts)?);
         let mut parts = Vec::with_capacity(excerpts.len());
         for excerpt in excerpts {
             let (head, tail) = shape.records(excerpt);
@@ -104,7 +107,20 @@ impl Table {
         let cut = parts.iter().filter(|p| p.head.is_cut).map(|p| p.excerpt.name.clone()).collect();
         let again = if has_header { parts.iter().flat_map(Part::headers_again).collect() } else { Vec::new() };
         let header_choice = why_open.map(|why| header_choice(has_header, why));
-        Ok(Self { shape, has_header, header_choice, names, verdicts, key, key_reason, rows, misshapen, cut, again })
+        Ok(Self {
+            shape,
+            encoding,
+            has_header,
+            header_choice,
+            names,
+            verdicts,
+            key,
+            key_reason,
+            rows,
+            misshapen,
+            cut,
+            again,
+        })
     }
 }
 
@@ -163,6 +179,17 @@ fn shape_of(excerpts: &[Excerpt]) -> Result<Shape> {
         }
     }
     Ok(shape)
+}
+
+/// The encoding of all; a file with nothing but ASCII goes with every one that has it.
+fn encoding_of(excerpts: &[Excerpt]) -> Result<Option<TextEncoding>> {
+    let Some(first) = excerpts.iter().find(|e| e.encoding.is_some()) else { return Ok(None) };
+    let is_wide = first.encoding.is_some_and(|encoding| encoding.name().starts_with("UTF-16"));
+    let goes_with = |e: &Excerpt| e.encoding == first.encoding || e.encoding.is_none() && !is_wide && e.head.is_ascii();
+    match excerpts.iter().find(|e| !goes_with(e)) {
+        Some(other) => Err(other_kind(other, first).with("reason", "they are written in different encodings")),
+        None => Ok(first.encoding),
+    }
 }
 
 fn other_kind(excerpt: &Excerpt, other: &Excerpt) -> Error {

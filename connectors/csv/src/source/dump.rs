@@ -6,22 +6,21 @@
 
 use super::expect::changed;
 use super::feed::{Feed, Halt};
-use super::file::{Reading, Start, stat_of};
-use super::resume::gone;
+use super::file::{Reading, Start};
 use super::told::Word;
 use crate::dump::{BaselineFile, Dumps, Gathering, HandedOn, Judged, Told, judge, out_of_order};
-use crate::folder::{file_error, look};
+use crate::folder::Folder;
 use crate::notes::{OpenFile, OpenNote, open_key};
 use crate::position::{Place, part_of};
 use crate::reader::{BadFile, FileReader, Rows, Step};
 use crate::rejects::Refused;
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
 use unbatch_api::failpoint::{hit, sabotaged};
 use unbatch_api::{Advance, Batch, Error, Op, Ops, Result, Span};
 use unbatch_full_dump::{Changes, Deletes, Plan};
+use unbatch_object_files::ObjectStat;
 
 /// Bytes of refused rows in one batch.
 const REFUSED_BYTES_MAX: usize = 1 << 20;
@@ -77,31 +76,28 @@ impl Feed {
         if let Some(bad) = judge(&judged.plan, setting.deletes_max).filter(|_| !sabotaged("dump-guards")) {
             return self.bad(reading, None, None, bad);
         }
-        let digest = reading.reader.read_out()?;
+        let digest = reading.reader.read_out(reading.stat.size)?;
         self.hand_on(reading, digest, judged, 0)
     }
 
     /// Goes on with a dump of which a part was handed on.
     pub(super) fn resume_dump(&mut self, open: OpenFile) -> Result<(), Halt> {
-        let path = self.shared.folder.join(&open.note.path);
         let (Some(handed), Some(_)) = (&open.note.dump, &self.shared.dumps) else {
             return Err(other_reading(&open, "`mode` changed").into());
         };
-        let Some(mut stat) = look(&path, true)? else { return Err(gone(&path, &open).into()) };
-        if open.note.host.is_none() || open.note.host != self.host || open.note.stat != stat {
-            stat = self.settled(&open.note.path, stat)?;
+        if open.note.way != self.way {
+            let why = "`compression`, `entry` or `dialect.encoding` changed";
+            return Err(other_reading(&open, why).into());
         }
-        let file = File::open(&path).map_err(|e| file_error("opening a file failed", &path, e))?;
-        if !stat_of(&file, &path)?.is_same_content(&stat) {
-            return Err(changed(&path, &stat, look(&path, true)?.as_ref()).into());
-        }
+        let (stat, _) = self.stat_to_go_on(&open)?;
+        let name: Arc<str> = Arc::from(open.note.path.as_str());
+        let reader = reader_of(self, &name, &stat)?;
         let mut reading = Reading {
             part: part_of(&open.id),
             id: open.id.clone(),
-            name: Arc::from(open.note.path.as_str()),
-            path: path.clone(),
+            name,
             stat,
-            reader: FileReader::new(file, self.config.clone(), self.stop_after, self.portion),
+            reader,
             after: Some(open.place.to_position()),
             has_note: true,
             began_at: None,
@@ -110,9 +106,10 @@ impl Feed {
         };
         self.expect(&reading);
         let judged = self.compare(&mut reading)?;
-        let digest = reading.reader.read_out()?;
+        let digest = reading.reader.read_out(reading.stat.size)?;
         if digest != open.note.prefix {
-            return Err(changed(&path, &open.note.stat, Some(&stat)).into());
+            let at = self.shared.folder.at(&reading.name);
+            return Err(changed(&at, &open.note.stat, Some(&reading.stat)).into());
         }
         let judged = judged.map_err(|bad| other_reading(&open, &bad.message))?;
         let is_same = judged.written == handed.next.written() && judged.through() == handed.through;
@@ -133,7 +130,7 @@ impl Feed {
             self.go_on()?;
             let step = reading.reader.step()?;
             hit("csv.after_read")?;
-            let read = reading.reader.place().byte;
+            let read = reading.reader.raw_offset();
             self.reports.set("file_bytes_read", read as i64);
             self.reports.set("backlog_bytes", (self.bytes_after + reading.stat.size.saturating_sub(read)) as i64);
             if gathering.is_none() {
@@ -171,7 +168,7 @@ impl Feed {
                 self.give_piece(&mut reading, before, &note)?;
             }
         }
-        rest.check_file(&reading, &digest)?;
+        rest.check_file(&self.shared.folder, &reading, &digest)?;
         self.close_dump(reading, digest, held, through, next, (plan, deletes))
     }
 
@@ -207,11 +204,7 @@ impl Feed {
         next: BaselineFile,
         (plan, deletes): (Plan, Deletes),
     ) -> Result<(), Halt> {
-        let now = look(&reading.path, true)?;
-        let is_whole = reading.reader.place().byte == reading.stat.size;
-        if !is_whole || !now.as_ref().is_some_and(|now| now.is_same_content(&reading.stat)) {
-            return Err(changed(&reading.path, &reading.stat, now.as_ref()).into());
-        }
+        self.check_unchanged(&reading)?;
         let settled = self.settle_parked(&reading, &digest, false);
         let (key, page) = self.record(&reading, reading.reader.place(), digest, None)?;
         let mut advance = Advance::default().note(key, Some(page)).close(reading.part.clone());
@@ -248,9 +241,7 @@ impl HandingOn {
         let refused = judged.gathered.refused;
         let rows_max = feed.portion.rows;
         let refusals = if skip < refused {
-            let path = &reading.path;
-            let file = File::open(path).map_err(|e| file_error("opening a file failed", path, e))?;
-            let reader = FileReader::new(file, feed.config.clone(), feed.stop_after, feed.portion);
+            let reader = reader_of(feed, &reading.name, &reading.stat)?;
             Some(Refusals { reader, waiting: Default::default(), skip })
         } else {
             None
@@ -284,12 +275,12 @@ impl HandingOn {
     }
 
     /// What was read a second time was the same.
-    fn check_file(&mut self, reading: &Reading, digest: &str) -> Result<()> {
+    fn check_file(&mut self, folder: &Folder, reading: &Reading, digest: &str) -> Result<()> {
         let Some(refusals) = &mut self.refused else { return Ok(()) };
-        if self.given == self.judged.through() && refusals.reader.read_out()? == digest {
+        if self.given == self.judged.through() && refusals.reader.read_out(reading.stat.size)? == digest {
             return Ok(());
         }
-        Err(changed(&reading.path, &reading.stat, look(&reading.path, true)?.as_ref()))
+        Err(changed(&folder.at(&reading.name), &reading.stat, folder.look(&reading.name)?.as_ref()))
     }
 }
 
@@ -310,6 +301,15 @@ impl Refusals {
         }
         Ok(refused)
     }
+}
+
+/// Reads the file from its beginning; an error when it is not the one of `stat` any more.
+fn reader_of(feed: &Feed, name: &str, stat: &ObjectStat) -> Result<FileReader> {
+    let folder = &feed.shared.folder;
+    let Some(text) = folder.text(name, stat)? else {
+        return Err(changed(&folder.at(name), stat, folder.look(name)?.as_ref()));
+    };
+    Ok(FileReader::new(text, feed.config.clone(), feed.stop_after, feed.portion))
 }
 
 fn words(reading: &Reading, plan: &Plan, deletes: Deletes) -> Vec<Word> {

@@ -4,46 +4,38 @@ use super::feed::{Feed, Halt};
 use super::file::Start;
 use super::told::Word;
 use crate::config::{Identity, OnGrowth, Redelivered};
-use crate::digest::ContentDigest;
-use crate::file_stat::FileStat;
-use crate::folder::{file_error, look};
+use crate::content::{self, Content};
 use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::position::Place;
+use crate::schedule::arrival;
 use bytes::Bytes;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use unbatch_api::failpoint::sabotaged;
 use unbatch_api::{Advance, NoteKey, Result};
+use unbatch_object_files::{ObjectStat, is_changed};
 
 /// What to do with a file.
 enum Verdict {
     Read(Start),
     /// The entry with this number describes it; only its stat is new.
-    SameFile(u64),
-    Duplicate(u64),
-    MarkedDone(u64, String),
+    /// The length of its text comes with it where that was looked at.
+    SameFile(u64, Option<u64>),
+    Duplicate(u64, Option<u64>),
+    MarkedDone(u64, Content),
+    /// It was parked after rows that cannot be found again under today's configuration; the delivery's id.
+    StaysParked(String),
     GrownUnread(String),
     /// It changed or went away while it was looked at; it must settle again.
     NotNow,
 }
 
-/// Digests of a file as a whole and of its beginning.
-struct Content {
-    whole: String,
-    /// For each length asked for.
-    prefixes: Vec<String>,
-}
-
 impl Feed {
     /// Whether the ledger knows the file as it is now, without reading it.
-    pub(super) fn is_known(&self, name: &str, stat: &FileStat) -> bool {
+    pub(super) fn is_known(&self, name: &str, stat: &ObjectStat) -> bool {
         let is_same = |e: &Entry| match self.config.identity {
             _ if e.outcome == Outcome::Marked || self.is_due_again(e) => false,
             // rights or links may have changed, or everything but size and time: only reading tells
             Identity::Content => e.stat == *stat,
-            Identity::Delivery => (e.stat.size, e.stat.mtime) == (stat.size, stat.mtime),
+            Identity::Delivery => is_of_one_time(&e.stat, stat),
         };
         let mut entries = self.shared.ledger.of(name);
         if sabotaged("file-other-content") {
@@ -53,61 +45,92 @@ impl Feed {
     }
 
     /// Reads the file, or records why it is not read.
-    pub(super) fn take(&mut self, name: &str, stat: FileStat) -> Result<(), Halt> {
-        match self.examine(name, stat)? {
+    pub(super) fn take(&mut self, name: &str, stat: ObjectStat) -> Result<(), Halt> {
+        match self.examine(name, &stat)? {
             Verdict::Read(start) => self.read(name, stat, start),
-            Verdict::SameFile(seq) => self.record_stat(name, seq, stat, vec![]),
-            Verdict::Duplicate(seq) => {
+            Verdict::SameFile(seq, length) => self.record_stat(name, seq, (stat, length), None, vec![]),
+            Verdict::Duplicate(seq, length) => {
                 let message = "was delivered again with the same content and is not read again";
                 let subject = name.to_owned();
                 let notice = Word::Notice { code: "duplicate", subject, message };
-                self.record_stat(name, seq, stat, vec![Word::Count("files_duplicate_total", 1), notice])
+                let came = self.came(name, &stat);
+                self.record_stat(name, seq, (stat, length), came, vec![Word::Count("files_duplicate_total", 1), notice])
             }
-            Verdict::MarkedDone(seq, digest) => {
+            Verdict::MarkedDone(seq, content) => {
                 let change = self.shared.ledger.change(name, seq, |e| {
-                    (e.stat, e.digest, e.outcome) = (stat, digest, Outcome::Skipped);
+                    e.text_bytes = (content.length != stat.size).then_some(content.length);
+                    (e.stat, e.digest, e.outcome) = (stat, content.whole, Outcome::Skipped);
                 })?;
                 let message = "is not read, or not to its end: `offsets set` marked it as done; it stays where it is";
                 let notice = Word::Notice { code: "marked_done", subject: name.to_owned(), message };
                 self.give_note(change, vec![notice])
             }
             Verdict::GrownUnread(digest) => self.record_growth(name, stat, digest),
-            Verdict::NotNow => Ok(()),
+            Verdict::StaysParked(id) => {
+                let note = self.shared.parked.looked_at(&id, &self.reading)?;
+                let message = "stays parked: read as the configuration says now, it does not begin with the rows that were taken of it; \
+                               `offsets set` FILE=again reads all of it";
+                self.give_note(note, vec![Word::Notice { code: "parked", subject: name.to_owned(), message }])
+            }
+            Verdict::NotNow => {
+                self.has_changed = true;
+                Ok(())
+            }
         }
     }
 
-    fn examine(&self, name: &str, stat: FileStat) -> Result<Verdict> {
+    fn examine(&self, name: &str, stat: &ObjectStat) -> Result<Verdict> {
         let entries: Vec<&Entry> = self.shared.ledger.of(name).collect();
         if entries.is_empty() {
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
-        let path = self.shared.folder.join(name);
-        let marked = entries.iter().find(|e| e.marks(&stat));
-        let grown_from = self.grown_from(&entries, &stat).filter(|_| marked.is_none());
-        let due = entries.iter().rev().find(|e| self.is_due_again(e) && self.is_same_delivery(e, &stat));
+        if let Some(same) = entries.iter().rev().find(|e| self.is_read_otherwise(e, stat)) {
+            return Ok(Verdict::SameFile(same.seq, None));
+        }
+        let marked = entries.iter().find(|e| e.marks(stat));
+        let grown_from = self.grown_from(&entries, stat).filter(|_| marked.is_none());
+        let due = entries.iter().rev().find(|e| self.is_due_again(e) && self.is_same_delivery(e, stat));
         let is_known = marked.is_some() || grown_from.is_some() || due.is_some();
         if self.config.identity == Identity::Delivery && !is_known {
             // each delivery counts
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
-        let lengths: Vec<u64> = grown_from.iter().map(|(_, end)| end.byte).collect();
-        let Some(content) = content_of(&path, &stat, &lengths)? else { return Ok(Verdict::NotNow) };
+        // of a dump that is parked nothing was taken
+        let is_taken = |due: &Entry| due.rows > 0 && self.shared.dumps.is_none();
+        let due_end = due.and_then(|due| due.end().filter(|_| is_taken(due)));
+        let mut lengths: Vec<u64> =
+            grown_from.iter().map(|(_, end)| end.byte).chain(due_end.iter().map(|e| e.byte)).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let Some(content) = self.content_of(name, stat, &lengths)? else { return Ok(Verdict::NotNow) };
         if let Some(marked) = marked {
-            return Ok(Verdict::MarkedDone(marked.seq, content.whole));
+            return Ok(Verdict::MarkedDone(marked.seq, content));
         }
-        if let Some(due) = due.filter(|e| e.digest == content.whole) {
-            return Ok(Verdict::Read(self.once_more(due)));
+        let begins = |end: &ReadTo| {
+            let at = lengths.iter().position(|length| *length == end.byte);
+            at.and_then(|at| content.beginnings.get(at)?.as_ref()).filter(|beginning| beginning.digest == end.prefix)
+        };
+        if let Some(due) = due {
+            match &due_end {
+                // more or less of it can be decoded than before, but it begins alike
+                Some(end) if begins(end).is_some() => return Ok(Verdict::Read(self.once_more(due))),
+                None if !is_taken(due) => return Ok(Verdict::Read(Start::Whole { again: Some(due.seq) })),
+                _ if due.way != self.way => return Ok(Verdict::StaysParked(due.id.clone())),
+                _ => {}
+            }
         }
         if self.config.identity == Identity::Content
             && let Some(same) = entries.iter().rev().find(|e| e.digest == content.whole)
         {
-            return Ok(self.same_content(same, &stat));
+            return Ok(self.same_content(same, stat, content.length));
         }
         if let Some(from) = grown_from
-            && content.prefixes.first().is_some_and(|prefix| *prefix == from.1.prefix)
+            && let Some(beginning) = begins(&from.1)
             && !sabotaged("file-grown")
         {
-            return self.grown(from, &path, content.whole);
+            // without more text there is nothing to read on, and nothing that was not read
+            let last = beginning.last.filter(|_| content.length > from.1.byte);
+            return Ok(self.grown(from, last, content.whole));
         }
         Ok(Verdict::Read(Start::Whole { again: None }))
     }
@@ -117,11 +140,21 @@ impl Feed {
         entry.outcome == Outcome::Failed && self.shared.parked.is_of_another_reading(&entry.id, &self.reading)
     }
 
-    fn is_same_delivery(&self, entry: &Entry, stat: &FileStat) -> bool {
+    fn is_same_delivery(&self, entry: &Entry, stat: &ObjectStat) -> bool {
         match self.config.identity {
             Identity::Content => entry.stat.is_same_content(stat),
-            Identity::Delivery => (entry.stat.size, entry.stat.mtime) == (stat.size, stat.mtime),
+            Identity::Delivery => is_of_one_time(&entry.stat, stat),
         }
+    }
+
+    /// Whether it was read to its end under a configuration whose text of it cannot be compared with today's. Nothing but its stat
+    /// tells then that it is the same.
+    fn is_read_otherwise(&self, entry: &Entry, stat: &ObjectStat) -> bool {
+        let is_read = matches!(entry.outcome, Outcome::Loaded | Outcome::Skipped);
+        is_read
+            && entry.way != self.way
+            && self.config.identity == Identity::Content
+            && entry.stat.is_same_content(stat)
     }
 
     /// A parked file goes on behind the rows that were taken of it: they are in the sink or in quarantine already.
@@ -137,7 +170,7 @@ impl Feed {
 
     /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
     /// is another delivery, also when it begins alike.
-    fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &FileStat) -> Option<(&'a Entry, ReadTo)> {
+    fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &ObjectStat) -> Option<(&'a Entry, ReadTo)> {
         if self.shared.dumps.is_some() {
             // a dump is read whole, and comes to no more than what is new in it
             return None;
@@ -149,46 +182,64 @@ impl Feed {
         }
         // without a row that could be doubled a file that grew is a new one
         let is_beginning = entry.rows > 0 && entry.stat.is_same_file(stat);
-        let end = entry.end().filter(|end| is_beginning && end.byte < stat.size)?;
+        // the size of what is packed says nothing of its text
+        let end = entry.end().filter(|end| is_beginning && (entry.text_bytes.is_some() || end.byte < stat.size))?;
         Some((entry, end))
     }
 
-    fn same_content(&self, entry: &Entry, stat: &FileStat) -> Verdict {
+    fn same_content(&self, entry: &Entry, stat: &ObjectStat, length: u64) -> Verdict {
+        let length = Some(length);
         if entry.stat.is_same_content(stat) {
-            return Verdict::SameFile(entry.seq);
+            return Verdict::SameFile(entry.seq, length);
         }
         match self.config.redelivered {
             // what was appended was never read, and is not by a new date; sent as another file it is another delivery
-            _ if entry.outcome == Outcome::Grown && entry.stat.is_same_file(stat) => Verdict::SameFile(entry.seq),
+            _ if entry.outcome == Outcome::Grown && entry.stat.is_same_file(stat) => {
+                Verdict::SameFile(entry.seq, length)
+            }
             _ if entry.outcome == Outcome::Grown => Verdict::Read(Start::Whole { again: None }),
             // what could not be read is no duplicate: it is sent again because of that
             Redelivered::Skip if entry.outcome == Outcome::Failed => Verdict::Read(self.once_more(entry)),
-            Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq),
+            Redelivered::Skip if !sabotaged("file-duplicate") => Verdict::Duplicate(entry.seq, length),
             _ => Verdict::Read(Start::Whole { again: Some(entry.seq) }),
         }
     }
 
-    fn grown(&self, (entry, end): (&Entry, ReadTo), path: &Path, digest: String) -> Result<Verdict> {
-        let mut last = [0];
-        let read = File::open(path).and_then(|f| f.read_exact_at(&mut last, end.byte - 1));
-        read.map_err(|e| file_error("reading the end of the old content failed", path, e))?;
-        let ended_a_line = matches!(last, [b'\n' | b'\r']);
+    /// `last`: the last byte of the old content.
+    fn grown(&self, (entry, end): (&Entry, ReadTo), last: Option<u8>, digest: String) -> Verdict {
+        let ended_a_line = matches!(last, Some(b'\n' | b'\r'));
         // what was given up by hand is not taken up again because somebody still writes
         let is_given_up = entry.outcome == Outcome::Skipped;
         if self.config.on_growth == OnGrowth::Alarm || is_given_up || !ended_a_line {
-            return Ok(Verdict::GrownUnread(digest));
+            return Verdict::GrownUnread(digest);
         }
         let place = Place { row: entry.rows, line: entry.line, byte: end.byte };
-        Ok(Verdict::Read(Start::Behind { place, read: end, rejected: entry.rejected, refused_before: 0, again: None }))
+        Verdict::Read(Start::Behind { place, read: end, rejected: entry.rejected, refused_before: 0, again: None })
     }
 
-    fn record_stat(&mut self, name: &str, seq: u64, stat: FileStat, words: Vec<Word>) -> Result<(), Halt> {
-        let change = self.shared.ledger.change(name, seq, |e| e.stat = stat)?;
+    /// `again`: when it came again, where that is asked for.
+    fn record_stat(
+        &mut self,
+        name: &str,
+        seq: u64,
+        (stat, length): (ObjectStat, Option<u64>),
+        again: Option<i64>,
+        words: Vec<Word>,
+    ) -> Result<(), Halt> {
+        let is_asked = self.punctuality.is_some();
+        let change = self.shared.ledger.change(name, seq, |e| {
+            // it came when it did, whatever is done to it now
+            e.came = e.came.or_else(|| is_asked.then(|| arrival(&e.stat)));
+            if let Some(length) = length {
+                e.text_bytes = (length != stat.size).then_some(length);
+            }
+            (e.came_again, e.stat) = (again.or(e.came_again), stat);
+        })?;
         self.give_note(change, words)
     }
 
     /// One entry for each path says that it grew, however often it does.
-    fn record_growth(&mut self, name: &str, stat: FileStat, digest: String) -> Result<(), Halt> {
+    fn record_growth(&mut self, name: &str, stat: ObjectStat, digest: String) -> Result<(), Halt> {
         let known = self.shared.ledger.of(name).find(|e| e.outcome == Outcome::Grown).map(|e| e.seq);
         let change = match known {
             Some(seq) => self.shared.ledger.change(name, seq, |e| (e.stat, e.digest) = (stat, digest))?,
@@ -199,12 +250,16 @@ impl Feed {
                     seq: self.shared.ledger.next_seq(),
                     stat,
                     digest,
+                    text_bytes: None,
+                    way: self.way.clone(),
                     outcome: Outcome::Grown,
                     code: None,
                     rows: 0,
                     rejected: 0,
                     line: 0,
                     archive: None,
+                    came: None,
+                    came_again: None,
                     read_to: None,
                 };
                 Some(self.shared.ledger.add(entry)?)
@@ -221,36 +276,24 @@ impl Feed {
         let batch = self.empty_batch(Advance::default().note(key, Some(bytes)));
         self.give(batch, words)
     }
+
+    /// Reads a file for its digests; `None` when it is not the file of `stat`, before or after.
+    fn content_of(&self, name: &str, stat: &ObjectStat, lengths: &[u64]) -> Result<Option<Content>> {
+        let folder = &self.shared.folder;
+        let Some(text) = folder.text(name, stat)? else { return Ok(None) };
+        let content = match content::read(text, stat.size, lengths) {
+            Err(error) if is_changed(&error) => return Ok(None),
+            content => content?,
+        };
+        let is_still = folder.files_stand_still() || folder.look(name)?.is_some_and(|now| now.is_same_content(stat));
+        Ok(is_still.then_some(content))
+    }
 }
 
-/// Reads a file for its digests; `None` when it is not the file of `stat`, before or after.
-fn content_of(path: &Path, stat: &FileStat, lengths: &[u64]) -> Result<Option<Content>> {
-    let failed = |e| file_error("reading a file for its digest failed", path, e);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(e)),
-    };
-    let (mut digest, mut prefixes, mut seen) = (ContentDigest::new(), Vec::new(), 0u64);
-    let mut buffer = vec![0; 1 << 18];
-    let mut cuts = lengths.iter().copied().chain([stat.size]).peekable();
-    while let Some(cut) = cuts.next() {
-        while seen < cut {
-            let most = (cut - seen).min(buffer.len() as u64) as usize;
-            match file.read(&mut buffer[..most]) {
-                Ok(0) => return Ok(None),
-                Ok(n) => {
-                    digest.update(&buffer[..n]);
-                    seen += n as u64;
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(failed(e)),
-            }
-        }
-        if cuts.peek().is_some() {
-            prefixes.push(digest.so_far());
-        }
+/// The same delivery as far as size and time tell; a look at an object tells its time by the second.
+fn is_of_one_time(one: &ObjectStat, other: &ObjectStat) -> bool {
+    match one.is_local() {
+        true => (one.size, one.mtime) == (other.size, other.mtime),
+        false => one.is_same_content(other),
     }
-    let is_still = look(path, true)?.is_some_and(|now| now.is_same_content(stat));
-    Ok(is_still.then(|| Content { whole: digest.so_far(), prefixes }))
 }

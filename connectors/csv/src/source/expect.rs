@@ -1,20 +1,19 @@
 //! What the files that rows came from must still be like when those rows are committed.
 
-use crate::file_stat::FileStat;
-use crate::folder::look;
+use crate::folder::Folder;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use unbatch_api::failpoint::sabotaged;
 use unbatch_api::{Advance, Error, Part, Result};
+use unbatch_object_files::ObjectStat;
 
 #[derive(Debug, Default)]
 pub struct Expectations(Mutex<BTreeMap<Part, Expected>>);
 
 #[derive(Clone, Debug)]
 struct Expected {
-    path: PathBuf,
-    stat: FileStat,
+    name: String,
+    stat: ObjectStat,
     /// The part was closed in an epoch that was vouched for; it is forgotten with the next one.
     is_over: bool,
 }
@@ -22,16 +21,16 @@ struct Expected {
 /// A file to look at.
 #[derive(Debug)]
 pub struct Due {
-    path: PathBuf,
-    stat: FileStat,
+    name: String,
+    stat: ObjectStat,
     /// It was read to its end and found unchanged then.
     is_closed: bool,
 }
 
 impl Expectations {
-    /// Rows of `part` come from `path` as `stat` has it.
-    pub fn expect(&self, part: Part, path: PathBuf, stat: FileStat) {
-        self.book().insert(part, Expected { path, stat, is_over: false });
+    /// Rows of `part` come from the file of this name as `stat` has it.
+    pub fn expect(&self, part: Part, name: &str, stat: ObjectStat) {
+        self.book().insert(part, Expected { name: name.to_owned(), stat, is_over: false });
     }
 
     /// The files that an epoch has rows of.
@@ -44,7 +43,7 @@ impl Expectations {
                 Error::bug("vouching for rows failed: this source did not give them").code("U0901").with("part", part)
             })?;
             file.is_over = advance.closed.contains(part);
-            due.push(Due { path: file.path.clone(), stat: file.stat, is_closed: file.is_over });
+            due.push(Due { name: file.name.clone(), stat: file.stat.clone(), is_closed: file.is_over });
         }
         Ok(due)
     }
@@ -55,25 +54,29 @@ impl Expectations {
 }
 
 /// Lost when one of the files is not what it was when it was read.
-pub fn verify(due: &[Due]) -> Result<()> {
+pub fn verify(folder: &Folder, due: &[Due]) -> Result<()> {
+    if folder.files_stand_still() {
+        // each read asked for the upload that was seen, and there is no other that could be read by mistake
+        return Ok(());
+    }
     for file in due {
-        match look(&file.path, true)? {
+        match folder.look(&file.name)? {
             // who reads a file to its end and then cannot find it has still read all of it
             None if file.is_closed => {}
             // the same with another file under its name; that one is read as a delivery of its own
             Some(now) if file.is_closed && !now.is_same_file(&file.stat) => {}
             Some(now) if now.is_same_content(&file.stat) || sabotaged("file-rewritten") => {}
-            now => return Err(changed(&file.path, &file.stat, now.as_ref())),
+            now => return Err(changed(&folder.at(&file.name), &file.stat, now.as_ref())),
         }
     }
     Ok(())
 }
 
-/// The file changed while it was being read.
-pub fn changed(path: &Path, before: &FileStat, now: Option<&FileStat>) -> Error {
+/// The file at this place changed while it was being read.
+pub fn changed(file: &str, before: &ObjectStat, now: Option<&ObjectStat>) -> Error {
     let error = Error::lost("reading a file failed: it was changed while it was being read")
         .code("U0222")
-        .with("file", path.display())
+        .with("file", file)
         .with("size_before", before.size);
     let error = match now {
         Some(now) => error.with("size_now", now.size),

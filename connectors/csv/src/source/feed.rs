@@ -2,21 +2,22 @@
 
 use super::Fed;
 use super::expect::Expectations;
+use super::punctuality::{Punctuality, now_ms};
 use super::stop::Stop;
 use super::told::{Given, Word};
-use crate::config::{CsvDropsConfig, FileOrder};
+use crate::config::CsvDropsConfig;
 use crate::decode;
 use crate::dump::{self, Dumps};
-use crate::file_stat::{FileStat, host_id};
-use crate::folder::{self, Listing, Names, Settling, Told};
+use crate::folder::{self, Folder, Listing, Names};
 use crate::ledger::{Ledger, Outcome};
 use crate::notes::{OpenFile, open_files};
 use crate::owner::Owner;
 use crate::parked::{Parked, Settled, reading_of};
 use crate::reader::{PIECE_BYTES, Portion};
 use crate::release::{RETURNED_UNSEEN, Releaser};
+use crate::schedule::Schedule;
+use crate::settling::{Settling, Told};
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -25,16 +26,20 @@ use unbatch_api::{
     Advance, Batch, Bound, Committed, Error, Reports, Result, SourceContext, SplitId, StopAfter, StreamName,
     StreamSchema,
 };
+use unbatch_object_files::{ObjectStat, host_id, is_changed};
 
 /// A file that is still not ready after this time is told about.
 const WAITING_TOLD_AFTER: Duration = Duration::from_secs(30);
+
+/// Looks of a bounded input at files that changed between two looks.
+const LOOKS_MAX: u32 = 3;
 
 /// Files that were parked before the start and are told by name, the newest; the others are only counted.
 const PARKED_TOLD_MAX: usize = 20;
 
 /// What the thread shares with the source, or is given by it.
 pub struct Shared {
-    pub folder: PathBuf,
+    pub folder: Folder,
     pub names: Names,
     pub ledger: Ledger,
     pub parked: Parked,
@@ -58,14 +63,25 @@ pub struct Feed {
     pub(super) stop_after: StopAfter,
     /// Of the configuration; a file that was parked under another one is tried again.
     pub(super) reading: String,
+    pub(super) way: Option<String>,
+    /// How often a bounded input looks again because a file changed between two looks.
+    looks_left: u32,
+    /// A file changed between the listing and its opening.
+    pub(super) has_changed: bool,
     pub(super) split: SplitId,
     pub(super) generation: u64,
     pub(super) portion: Portion,
     pub(super) revision: u64,
     pub(super) host: Option<String>,
     pub(super) settling: Settling,
+    /// How often the folder is listed.
+    pub(super) poll: Duration,
     pub(super) told: Told,
     pub(super) archive_name: Option<crate::archive::Mark>,
+    /// `None`: nothing is expected.
+    pub(super) punctuality: Option<Punctuality>,
+    /// When the folder was last listed; milliseconds since 1970.
+    looked_at: i64,
     committed: Committed,
     resumed: VecDeque<OpenFile>,
     /// The files of a bounded input; `None`: whatever comes.
@@ -73,7 +89,7 @@ pub struct Feed {
     began: Instant,
     bound: Bound,
     /// Batches handed on.
-    given: u64,
+    pub(super) given: u64,
     /// Bytes of the files that were seen and come after the one that is read.
     pub(super) bytes_after: u64,
 }
@@ -94,7 +110,7 @@ impl From<Error> for Halt {
 impl Feed {
     pub fn new(config: Arc<CsvDropsConfig>, cx: &SourceContext, shared: Shared) -> Result<Self> {
         let releaser = shared.releaser.as_ref().map(|r| r.lock().unwrap_or_else(PoisonError::into_inner));
-        let archive_name = releaser.as_ref().filter(|r| r.archive().is_some()).map(|r| r.mark().clone());
+        let archive_name = releaser.as_ref().filter(|r| r.archives()).map(|r| r.mark().clone());
         drop(releaser);
         let portion =
             Portion { rows: cx.limits.batch_rows.max(1), bytes: cx.limits.batch_bytes.clamp(1 << 12, PIECE_BYTES) };
@@ -104,14 +120,21 @@ impl Feed {
             reports: cx.reports.clone(),
             stop_after: cx.stop_after,
             reading: reading_of(&config, &cx.stop_after),
+            way: config.way_to_text(),
+            looks_left: LOOKS_MAX,
+            has_changed: false,
             split: cx.place.split.clone(),
             generation: cx.generation,
             portion,
             revision: cx.revision,
             host: host_id(),
-            settling: Settling::new(config.ready_when.clone(), config.order == FileOrder::Name),
+            settling: Settling::new(&config, &shared.names, shared.folder.files_stand_still()),
+            poll: config.poll(shared.folder.as_local().is_some()),
             told: Told::default(),
             archive_name,
+            // what cannot be does not get past `validate`
+            punctuality: config.expect.as_ref().and_then(|e| Schedule::new(e).ok()).map(Punctuality::new),
+            looked_at: 0,
             committed: cx.committed.clone(),
             resumed: open_files(&cx.resume)?.into(),
             listed: None,
@@ -145,10 +168,11 @@ impl Feed {
         loop {
             self.go_on()?;
             let began = Instant::now();
-            let listing = folder::list(&self.shared.folder, &self.shared.names, self.config.follows_links())?;
+            self.looked_at = now_ms();
+            let listing = self.shared.folder.list(&self.shared.names)?;
             hit("csv.after_list")?;
             if let Some(owner) = &self.shared.owner {
-                owner.check_others(&self.shared.folder, &listing)?;
+                owner.check_others(self.shared.folder.store(), &listing)?;
             }
             if listing.unreadable_names > 0 {
                 self.told.once(
@@ -233,7 +257,7 @@ impl Feed {
         let candidates: Vec<_> =
             listing.files.iter().filter(|(name, stat)| self.is_candidate(name, stat)).cloned().collect();
         self.bytes_after = candidates.iter().map(|(_, stat)| stat.size).sum();
-        let judged = self.settling.judge(&self.shared.folder, candidates, now, !is_last_call);
+        let judged = self.settling.judge(listing, candidates, now, !is_last_call);
         self.reports.set("files_waiting", judged.waiting.len() as i64);
         self.tell_backlog(judged.ready.len() + judged.waiting.len());
         let (all, given) = (judged.ready.len(), self.given);
@@ -244,7 +268,7 @@ impl Feed {
             self.take_or_leave(name, stat, &mut left)?;
             self.tell_backlog(all - i - 1 + judged.waiting.len());
             // files may have come meanwhile that belong before the next one
-            let is_old = now.elapsed() > self.config.poll.0.max(10 * listed_in);
+            let is_old = now.elapsed() > self.poll.max(10 * listed_in);
             if is_old && i + 1 < all {
                 return Ok(Round::Again);
             }
@@ -254,8 +278,16 @@ impl Feed {
                 self.told.once(&self.reports, "waiting", name, self.settling.why_waiting());
             }
         }
+        if std::mem::take(&mut self.has_changed) && is_last_call && self.looks_left > 0 {
+            self.looks_left -= 1;
+            return Ok(Round::Again);
+        }
         let is_over = self.bound == Bound::Once && (judged.waiting.is_empty() || is_last_call);
         let is_waiting = all > 0 || !judged.waiting.is_empty();
+        // a run that ends by itself is judged by all that it took
+        if self.bound == Bound::Continuous || (is_over && self.given == given) {
+            self.judge_day(self.looked_at, listing, &judged.waiting, is_over);
+        }
         Ok(match self.given == given {
             false => Round::Again,
             true if is_over => {
@@ -263,8 +295,9 @@ impl Feed {
                 left.iter().for_each(|(name, why)| self.reports.parked(name, why));
                 Round::Over
             }
-            true if is_waiting => Round::Idle(self.config.poll.0.min(patience.max(Duration::from_millis(1)))),
-            true => Round::Idle(self.config.poll.0),
+            // a file that stood still for a moment is looked at soon; what waits for its marker is not asked for all the time
+            true if is_waiting && !patience.is_zero() => Round::Idle(self.poll.min(patience)),
+            true => Round::Idle(self.poll),
         })
     }
 
@@ -276,10 +309,19 @@ impl Feed {
 
     /// Reads a file. One that may not be read, and of which nothing was handed on, is told and left for another round: it must
     /// not keep the others.
-    fn take_or_leave(&mut self, name: String, stat: FileStat, left: &mut Vec<(String, String)>) -> Result<(), Halt> {
+    fn take_or_leave(&mut self, name: String, stat: ObjectStat, left: &mut Vec<(String, String)>) -> Result<(), Halt> {
         let given = self.given;
         match self.take(&name, stat) {
-            Err(Halt::Failed(error)) if given == self.given && error.code_text() == Some("U0221") => {
+            // replaced before anything of it was handed on: the next listing has the new one
+            Err(Halt::Failed(error))
+                if given == self.given && self.shared.folder.files_stand_still() && is_changed(&error) =>
+            {
+                self.has_changed = true;
+                Ok(())
+            }
+            Err(Halt::Failed(error))
+                if given == self.given && matches!(error.code_text(), Some("U0221" | "U0314" | "U0318")) =>
+            {
                 let why = error.one_line();
                 self.told.once(&self.reports, "unreadable", &name, &why);
                 left.push((name, why));
@@ -301,7 +343,7 @@ impl Feed {
     }
 
     /// Whether the ledger leaves open what to do with the file.
-    fn is_candidate(&self, name: &str, stat: &FileStat) -> bool {
+    fn is_candidate(&self, name: &str, stat: &ObjectStat) -> bool {
         if self.listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
             return false;
         }

@@ -4,9 +4,7 @@ use super::expect::changed;
 use super::feed::{Feed, Halt};
 use super::told::Word;
 use crate::config::OnBadFile;
-use crate::digest::{ContentDigest, id_of};
-use crate::file_stat::FileStat;
-use crate::folder::{file_error, look};
+use crate::digest::id_of;
 use crate::ledger::{Entry, Outcome, ReadTo};
 use crate::notes::{OpenNote, open_key};
 use crate::parked::{ParkedFile, Settled};
@@ -14,9 +12,6 @@ use crate::position::{Place, part_of};
 use crate::reader::{BadFile, FileReader, PARKED, Rows, Step};
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use unbatch_api::arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
@@ -25,6 +20,7 @@ use unbatch_api::{
     Advance, Batch, Error, NoteKey, Ops, Origin, OriginColumns, Part, Position, QuarantineEntry, RawRow, RejectedRow,
     Result, RowOrigin, Span, Stage,
 };
+use unbatch_object_files::{ObjectStat, is_changed};
 
 /// How much of the beginning makes a file's id.
 const ID_BYTES: u64 = 64 * 1024;
@@ -44,8 +40,7 @@ pub(super) struct Reading {
     pub part: Part,
     /// Relative to the folder, as origins have it.
     pub name: Arc<str>,
-    pub path: PathBuf,
-    pub stat: FileStat,
+    pub stat: ObjectStat,
     pub reader: FileReader,
     /// Where the part stands in what was given so far.
     pub after: Option<Position>,
@@ -64,22 +59,21 @@ pub(super) struct Held {
 
 impl Feed {
     /// Reads a file that is not open yet. One that changed since it settled is left for later.
-    pub(super) fn read(&mut self, name: &str, stat: FileStat, start: Start) -> Result<(), Halt> {
-        let path = self.shared.folder.join(name);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(file_error("opening a file failed", &path, e).into()),
-        };
-        if !stat_of(&file, &path)?.is_same_content(&stat) {
+    pub(super) fn read(&mut self, name: &str, stat: ObjectStat, start: Start) -> Result<(), Halt> {
+        let (Some(id), Some(text)) = (self.id_of(name, &stat)?, self.shared.folder.text(name, &stat)?) else {
+            self.has_changed = true;
             return Ok(());
+        };
+        let reader = FileReader::new(text, self.config.clone(), self.stop_after, self.portion);
+        if reader.has_other_mark() {
+            let message =
+                "has a byte order mark that says another encoding than `dialect.encoding`; it is read by the mark";
+            Word::Notice { code: "byte_order_mark", subject: name.to_owned(), message }.say(&self.reports);
         }
-        let id = self.id_of(name, &stat, &path, &file)?;
-        let reader = FileReader::new(file, self.config.clone(), self.stop_after, self.portion);
         let (part, name) = (part_of(&id), Arc::from(name));
         let (after, has_note, began_at, refused_before) = (None, false, None, 0);
         let mut reading =
-            Reading { id, part, name, path, stat, reader, after, has_note, began_at, refused_before, again: None };
+            Reading { id, part, name, stat, reader, after, has_note, began_at, refused_before, again: None };
         if self.shared.dumps.is_some() {
             reading.again = start.again();
             return self.read_dump(reading);
@@ -88,13 +82,13 @@ impl Feed {
             Start::Whole { again } => reading.again = again,
             Start::Behind { place, read, rejected, refused_before, again } => {
                 (reading.refused_before, reading.again) = (refused_before, again);
-                let digest = digest_up_to(&reading.path, ContentDigest::new(), 0, place.byte)?;
-                if digest.so_far() != read.prefix {
+                let behind = self.text_behind(&reading.name, &reading.stat, None, place.byte)?;
+                let Some((rest, digest)) = behind.filter(|(_, digest)| digest.so_far() == read.prefix) else {
                     // it changed after it was examined
                     return Ok(());
-                }
+                };
                 reading.began_at = Some(place.byte);
-                let mut bad = reading.reader.resume(place, digest, rejected)?;
+                let mut bad = reading.reader.resume(place, rest, digest, rejected)?;
                 if bad.is_none() && !reading.reader.take_totals(&read.totals) {
                     bad = Some(reading.reader.totals_unknown());
                 }
@@ -109,7 +103,7 @@ impl Feed {
 
     /// The epoch that has rows or the end of this file is vouched for by what the file is like then.
     pub(super) fn expect(&self, reading: &Reading) {
-        self.shared.expectations.expect(reading.part.clone(), reading.path.clone(), reading.stat);
+        self.shared.expectations.expect(reading.part.clone(), &reading.name, reading.stat.clone());
     }
 
     /// Reads to the end from where the reader stands.
@@ -125,7 +119,7 @@ impl Feed {
             if let Some(layout) = reading.reader.layout() {
                 self.schema = layout.schema.clone();
             }
-            let read = reading.reader.place().byte;
+            let read = reading.reader.raw_offset();
             self.reports.set("file_bytes_read", read as i64);
             self.reports.set("backlog_bytes", (self.bytes_after + reading.stat.size.saturating_sub(read)) as i64);
             match step {
@@ -193,14 +187,8 @@ impl Feed {
             prefix: reading.reader.digest().so_far(),
             totals: reading.reader.totals(),
         });
-        let digest = reading.reader.read_out()?;
-        let is_whole = reading.reader.place().byte == reading.stat.size;
-        let now = look(&reading.path, true)?;
-        let is_same = now.as_ref().is_some_and(|now| now.is_same_content(&reading.stat));
-        let is_unchanged = is_same && is_whole;
-        if !is_unchanged && !sabotaged("file-rewritten") {
-            return Err(changed(&reading.path, &reading.stat, now.as_ref()).into());
-        }
+        let digest = reading.reader.read_out(reading.stat.size)?;
+        self.check_unchanged(&reading)?;
         let settled = self.settle_parked(&reading, &digest, bad.is_some());
         let (key, page) = self.record(&reading, place, digest.clone(), bad.as_ref().zip(read_to))?;
         let after = reading.after.take();
@@ -232,9 +220,25 @@ impl Feed {
         } else {
             words.push(Word::Count("files_loaded_total", 1));
         }
-        let bytes = reading.stat.size - reading.began_at.unwrap_or_default().min(reading.stat.size);
+        let before = reading.began_at.filter(|_| reading.reader.is_plain()).unwrap_or_default();
+        let bytes = reading.stat.size.saturating_sub(before);
         words.push(Word::Count("bytes_read_total", bytes as i64));
         self.give(batch, words)
+    }
+
+    /// The file must be what it was when it was opened, and all of it was read.
+    pub(super) fn check_unchanged(&self, reading: &Reading) -> Result<()> {
+        let is_whole = !reading.reader.is_plain() || reading.reader.place().byte == reading.stat.size;
+        let folder = &self.shared.folder;
+        if is_whole && folder.files_stand_still() {
+            return Ok(());
+        }
+        let now = folder.look(&reading.name)?;
+        let is_same = now.as_ref().is_some_and(|now| now.is_same_content(&reading.stat));
+        if is_same && is_whole || sabotaged("file-rewritten") {
+            return Ok(());
+        }
+        Err(changed(&folder.at(&reading.name), &reading.stat, now.as_ref()))
     }
 
     pub(super) fn record(
@@ -246,16 +250,21 @@ impl Feed {
     ) -> Result<(NoteKey, Bytes)> {
         let name = &*reading.name;
         let archive_name = self.archive_name.as_ref();
+        let came = self.came(name, &reading.stat);
         let ledger = &mut self.shared.ledger;
         let mut entry = Entry {
             path: name.into(),
             id: reading.id.clone(),
             seq: ledger.next_seq(),
-            stat: reading.stat,
+            stat: reading.stat.clone(),
+            text_bytes: (!reading.reader.is_plain()).then(|| reading.reader.place().byte),
+            way: self.way.clone(),
             archive: archive_name.filter(|_| parked.is_none()).map(|mark| mark.archive_name(name, &digest)),
             digest,
             outcome: if parked.is_some() { Outcome::Failed } else { Outcome::Loaded },
             code: parked.as_ref().map(|(bad, _)| bad.code.to_owned()),
+            came,
+            came_again: None,
             rows: place.row,
             rejected: reading.refused_before + reading.reader.rejected(),
             line: place.line,
@@ -370,57 +379,33 @@ impl Feed {
         OpenNote {
             v: 1,
             path: reading.name.to_string(),
-            stat: reading.stat,
-            host: self.host.clone(),
+            stat: reading.stat.clone(),
+            host: self.host.clone().filter(|_| reading.stat.is_local()),
             prefix: digest.so_far(),
             chunks,
             chain,
             rejected: reading.reader.rejected(),
             refused_before: reading.refused_before,
             began_at: reading.began_at,
+            way: self.way.clone(),
             totals: reading.reader.totals(),
             dump: None,
         }
     }
 
     /// Hash of path, size, modification time and first bytes, and of how often the path was done before, so that a
-    /// delivery that equals an earlier one in all that is a part of its own.
-    fn id_of(&self, name: &str, stat: &FileStat, path: &std::path::Path, file: &File) -> Result<String> {
-        let failed = |e| file_error("reading the beginning of a file failed", path, e);
-        let mut head = Vec::new();
-        let mut other = file.try_clone().map_err(failed)?;
-        other.by_ref().take(ID_BYTES).read_to_end(&mut head).map_err(failed)?;
-        // the two handles share one place in the file
-        std::io::Seek::rewind(&mut other).map_err(failed)?;
+    /// delivery that equals an earlier one in all that is a part of its own. An upload has its tag in place of its first bytes.
+    /// `None`: it is not the file of `stat` any more.
+    fn id_of(&self, name: &str, stat: &ObjectStat) -> Result<Option<String>> {
+        let head = match &stat.etag {
+            Some(tag) => Bytes::copy_from_slice(tag.as_bytes()),
+            None => match self.shared.folder.store().read_range(name, stat, 0..stat.size.min(ID_BYTES)) {
+                Err(error) if is_changed(&error) => return Ok(None),
+                head => head?,
+            },
+        };
         let times = self.shared.ledger.of(name).map(|e| e.seq).max().unwrap_or_default();
         let numbers = format!("{} {} {times}", stat.size, stat.mtime);
-        Ok(id_of(&[name.as_bytes(), numbers.as_bytes(), &head], 16))
+        Ok(Some(id_of(&[name.as_bytes(), numbers.as_bytes(), &head], 16)))
     }
-}
-
-/// Feeds `digest` with the bytes of a file from `from` to `to`.
-pub(super) fn digest_up_to(
-    path: &std::path::Path,
-    mut digest: ContentDigest,
-    from: u64,
-    to: u64,
-) -> Result<ContentDigest> {
-    let failed = |e| file_error("reading a file for its digest failed", path, e);
-    let mut file = File::open(path).map_err(failed)?;
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from)).map_err(failed)?;
-    let mut rest = file.take(to - from);
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match rest.read(&mut buffer) {
-            Ok(0) => return Ok(digest),
-            Ok(n) => digest.update(&buffer[..n]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(failed(e)),
-        }
-    }
-}
-
-pub(super) fn stat_of(file: &File, path: &std::path::Path) -> Result<FileStat> {
-    let metadata = file.metadata().map_err(|e| file_error("looking at an open file failed", path, e))?;
-    Ok(FileStat::of(&metadata))
 }

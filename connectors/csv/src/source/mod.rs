@@ -5,24 +5,24 @@ mod examine;
 mod expect;
 mod feed;
 mod file;
+mod punctuality;
 mod resume;
 mod stop;
 mod told;
 
 use crate::config::CsvDropsConfig;
 use crate::dump::{Dumps, Sweeper};
-use crate::folder::{self, Names};
+use crate::folder::{Folder, Names};
 use crate::ledger::Ledger;
-use crate::location::Location;
 use crate::owner::Owner;
 use crate::parked::Parked;
 use crate::release::Releaser;
 use expect::Expectations;
 use feed::Feed;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use stop::Stop;
+pub use stop::Stop;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use told::Given;
 use unbatch_api::names::SplitIndex;
@@ -41,7 +41,7 @@ pub struct CsvSource {
     expectations: Arc<Expectations>,
     releaser: Option<Arc<Mutex<Releaser>>>,
     sweeper: Option<Arc<Sweeper>>,
-    folder: PathBuf,
+    folder: Folder,
     names: Names,
     reports: Reports,
 }
@@ -49,42 +49,42 @@ pub struct CsvSource {
 impl CsvSource {
     /// Opens the folder at `cx.resume` and starts to read.
     pub async fn open(config: Arc<CsvDropsConfig>, cx: SourceContext) -> Result<Self> {
-        blocking("opening the folder", move || Self::start(config, cx)).await
+        let runtime = Handle::current();
+        blocking("opening the folder", move || Self::start(config, cx, &runtime)).await
     }
 
-    fn start(config: Arc<CsvDropsConfig>, cx: SourceContext) -> Result<Self> {
+    fn start(config: Arc<CsvDropsConfig>, cx: SourceContext, runtime: &Handle) -> Result<Self> {
         let config = if config.full_dump().is_some() { Arc::new(config.with_key_columns()) } else { config };
-        let folder = folder_of(&config, &cx.place.base)?;
+        let folder = Folder::open(&config, &cx.place.base, &*cx.place.secrets, runtime)?;
         let split = match cx.place.split.index {
             SplitIndex::Number(n) => n,
             SplitIndex::Replay => 0,
         };
         let names = Names::new(&config, split)?;
         if cx.bound == Bound::Once {
-            folder::must_exist(&folder)?;
+            folder.must_exist()?;
         }
-        let listing = folder::list(&folder, &names, config.follows_links())?;
+        let listing = folder.list(&names)?;
         let (ledger, parked) = (Ledger::read(&cx.resume)?, Parked::read(&cx.resume)?);
-        let dumps = Dumps::open(&config, &cx)?;
+        let dumps = Dumps::open(&config, &cx, runtime)?;
+        let stop = Arc::new(Stop::default());
         // who only looks takes nothing away, not even what an earlier run left to be taken
-        let releaser = if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx)? };
+        let releaser =
+            if cx.looks_only { None } else { Releaser::new(&config, &folder, &names, &cx, stop.clone(), runtime)? };
         if let Some(releaser) = &releaser {
             let known: HashSet<&str> = ledger.files().map(|e| crate::archive::digits(&e.digest)).collect();
-            if let Some(archive) = releaser.archive() {
-                releaser.mark().check_archive(archive, &known)?;
-            }
+            releaser.check_archive(&known)?;
             for name in &listing.hidden {
-                releaser.mark().check_known(name, &folder, &known)?;
+                releaser.mark().check_known(name, folder.store(), &known)?;
             }
         }
         let owner = (!cx.looks_only).then(|| Owner::new(&config, &cx.place));
         if let Some(owner) = &owner {
-            owner.check_others(&folder, &listing)?;
-            owner.claim(&folder, &config.after)?;
+            owner.check_others(folder.store(), &listing)?;
+            owner.claim(folder.store(), &listing, &config.after)?;
         }
 
         let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
-        let stop = Arc::new(Stop::default());
         let expectations = Arc::new(Expectations::default());
         let releaser = releaser.map(|r| Arc::new(Mutex::new(r)));
         let source = Self {
@@ -131,7 +131,8 @@ impl Source for CsvSource {
 
     async fn vouch(&mut self, advance: &Advance) -> Result<()> {
         let due = self.expectations.due(advance)?;
-        blocking("looking at open files", move || expect::verify(&due)).await
+        let folder = self.folder.clone();
+        blocking("looking at open files", move || expect::verify(&folder, &due)).await
     }
 
     async fn settle(&mut self, committed: &Checkpoint) -> Result<()> {
@@ -143,7 +144,7 @@ impl Source for CsvSource {
         let Some(releaser) = self.releaser.clone() else { return Ok(()) };
         let (folder, names, committed) = (self.folder.clone(), self.names.clone(), committed.clone());
         blocking("releasing files", move || {
-            let listing = folder::list(&folder, &names, false)?;
+            let listing = folder.list(&names)?;
             let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
             releaser.release_all(&listing, &committed)
         })
@@ -154,14 +155,6 @@ impl Source for CsvSource {
 impl Drop for CsvSource {
     fn drop(&mut self) {
         self.stop.set();
-    }
-}
-
-/// The folder that is read.
-pub fn folder_of(config: &CsvDropsConfig, base: &Path) -> Result<PathBuf> {
-    match Location::parse(&config.url) {
-        Ok(location) => Ok(location.resolve(base)),
-        Err(message) => Err(Error::misconfigured(format!("reading `url` failed: {message}")).code("U0210")),
     }
 }
 

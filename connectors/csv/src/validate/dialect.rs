@@ -3,6 +3,7 @@
 use super::Found;
 use crate::config::{CsvDropsConfig, Dialect, Escapes, Format, Header, Trim, one_byte};
 use crate::syntax::places;
+use unbatch_object_files::TextEncoding;
 
 /// Longest delimiter, terminator and comment sign, in bytes.
 const TEXT_MAX: usize = 16;
@@ -34,9 +35,13 @@ pub fn check(config: &CsvDropsConfig, found: &mut Found) {
         let help = "remove it, or set `header: present`";
         found.error("dialect.trim_header", "U0212", "`trim_header` does nothing without a header", help);
     }
-    if !matches!(dialect.encoding.to_ascii_lowercase().as_str(), "utf-8" | "utf8") {
-        let message = format!("encoding `{}` is not built in yet", dialect.encoding);
-        found.error("dialect.encoding", "U0212", message, "convert the files to utf-8, with iconv for example");
+    if let Err(message) = TextEncoding::parse(&dialect.encoding) {
+        found.error(
+            "dialect.encoding",
+            "U0212",
+            format!("`encoding` {message}"),
+            "files of Windows are windows-1252, as a rule",
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use unbatch_api::config::{Reference, Resolver, Secret};
 use unbatch_api::context::{CommittedSender, Notice};
 use unbatch_api::testkit::context::{limits, place, source_context};
 use unbatch_api::testkit::rows::row_texts;
@@ -113,6 +114,7 @@ impl Drops {
         change(&mut settings);
         let mut place = place(self.pipeline);
         place.base = self.base.path().to_owned();
+        place.secrets = Arc::new(SameSecret);
         self.open_as(place, settings, resume, bound).await
     }
 
@@ -151,6 +153,15 @@ impl Drops {
             rejected: vec![],
             replayed: vec![],
         })
+    }
+}
+
+/// Answers every reference with the key of the test servers.
+pub struct SameSecret;
+
+impl Resolver for SameSecret {
+    fn resolve(&self, _: &Reference) -> unbatch_api::Result<Secret> {
+        Ok(Secret::new("testsecret".to_owned()))
     }
 }
 

@@ -5,10 +5,28 @@ use unbatch_api::error::CodeEntry;
 /// In the order of their codes.
 pub const CODES: &[CodeEntry] = &[
     (
-        "U0310",
-        "not the place of files",
-        "A URL of files is empty, names another machine, holds a password, or has a scheme that is not read, such as https.",
-        "Write a path, file:///drops/, s3://bucket/folder/, gs://bucket/folder/ or az://container/folder/.",
+        "U0217",
+        "nothing to read",
+        "The folder of `url` is not there, or is a file. As a warning: it is there, but no file in it matches yet.",
+        "Make the folder, or mend `url` or `match`. A relative `url` starts at the folder of the pipeline file.",
+    ),
+    (
+        "U0220",
+        "work on a file failed",
+        "Listing, reading, moving or copying failed for a reason that may pass, such as a network file system that is away. It is tried again by itself.",
+        "If it stays, look at the cause in the message: the disk, the mount, the limits of the process.",
+    ),
+    (
+        "U0221",
+        "no right to a file or folder",
+        "The worker's user may not read the file or folder, or may not write into the folder although `after` deletes or moves files.",
+        "Give the user these rights, or set `after: keep`, which writes nothing.",
+    ),
+    (
+        "U0222",
+        "a file changed while it was being read",
+        "A file that was partly read was rewritten or is gone, so what was read may not be what it holds. Nothing of the change was committed.",
+        "Restore the file and resume, or set it to `again` (read it as a new one) or `done` (give up the rest) with `unbatch offsets set`. Deliver files by renaming them into the folder, or use `ready_when: {marker: …}`.",
     ),
     (
         "U0311",
@@ -41,12 +59,6 @@ pub const CODES: &[CodeEntry] = &[
         "Check the URL, the region and the endpoint, or make the bucket. unbatch makes none.",
     ),
     (
-        "U0316",
-        "a file changed while it was being read",
-        "The file was replaced, changed or deleted after it was opened. Nothing of two versions is ever mixed.",
-        "Deliver files under new names, or complete: by a rename, or by one upload. Nothing of the change was committed.",
-    ),
-    (
         "U0317",
         "a name in the store cannot be read",
         "A key under the folder has an empty part (`a//b`), a part that is `.` or `..`, or a control character. Its page of the listing cannot be read, and no file of it is skipped in silence.",
@@ -63,18 +75,6 @@ pub const CODES: &[CodeEntry] = &[
         "the store cannot do what is needed",
         "The store does not have a request that is needed to never overwrite a file, such as a write that fails when the name is taken.",
         "Use another store, or `after: keep`.",
-    ),
-    (
-        "U0320",
-        "a file or folder cannot be used right now",
-        "Reading, moving or deleting failed for a reason that may pass. A run tries again by itself.",
-        "Look at the disk or the mount if it stays.",
-    ),
-    (
-        "U0321",
-        "a right is missing in the file system",
-        "The worker's user may not read the file, or may not change the folder.",
-        "Give the user the right to read, and the right to write where files are moved or deleted.",
     ),
     (
         "archive_encrypted",

@@ -15,13 +15,13 @@ pub struct StoreConfig {
     pub endpoint: Option<Text>,
     /// Region of an S3 bucket. Default: what the environment says, or `us-east-1`.
     pub region: Option<String>,
-    /// Name of the Azure storage account. Required for `az:`, unless the environment says it.
+    /// Name of the Azure storage account. Required for `az:`. Default: what the environment says.
     pub account: Option<Text>,
     /// S3: the name of the bucket is a part of the host name and not of the path.
     pub virtual_host: bool,
     /// Certificates of authorities to trust beside the system's, `{file: …}` or `{secret: …}`, in PEM. Default: none.
     pub ca: Option<Text>,
-    /// Who we are to the store.
+    /// Who we are to the store. Default: `ambient`.
     pub credentials: CredentialsConfig,
 }
 

@@ -28,6 +28,7 @@ pub use raw::{RawBytes, RawFile, RawRead};
 pub use stat::{ObjectStat, host_id};
 pub use store::{
     BLOCK_BYTES, BucketFolder, CallLimits, Credentials, Doing, Guarantees, Listed, Listing, LocalFolder, Look, Page,
-    Placed, Removed, Store, StoreOptions, is_changed, list_all, missing_right, open as open_store, read_small,
+    Placed, Removed, Store, StoreOptions, is_changed, list_all, local_error, missing_right, open as open_store,
+    read_small,
 };
 pub use text::{Found, TextReader};

@@ -170,12 +170,12 @@ fn small_files_of_our_own_are_made_replaced_and_read() {
     let path = folder.path().join("a/b");
     let store = open(path.to_str().unwrap(), &StoreOptions::default(), &runtime);
     assert!(!store.is_there().unwrap());
-    check_error(list_all(&*store, &|_| true), Kind::Transient, "U0320", "it is not there");
+    check_error(list_all(&*store, &|_| true), Kind::Transient, "U0217", "it is not there");
     store.make().unwrap();
     assert!(store.is_there().unwrap() && list_all(&*store, &|_| true).unwrap().is_empty());
     std::fs::write(path.join("file"), "x").unwrap();
     let file = open(path.join("file").to_str().unwrap(), &StoreOptions::default(), &runtime);
-    check_error(file.is_there(), Kind::Misconfigured, "U0310", "it is a file");
+    check_error(file.is_there(), Kind::Misconfigured, "U0217", "it is a file");
 }
 
 #[test]

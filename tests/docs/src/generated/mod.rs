@@ -30,7 +30,7 @@ pub fn parts() -> BTreeMap<String, String> {
         ("options pipeline".to_owned(), options::table(&schema, &schema)),
         ("options runtime".to_owned(), options::table(&runtime, &runtime)),
         ("errors all".to_owned(), codes::index(&unbatch::codes::all(&registry))),
-        ("errors csv_drops".to_owned(), codes::table(&[unbatch_csv::CODES])),
+        ("errors csv_drops".to_owned(), codes::table(&[unbatch_csv::CODES, unbatch_object_files::CODES])),
         ("errors topic".to_owned(), codes::table(&[unbatch_kafka::CODES, unbatch_kafka_client::CODES])),
     ]);
     parts.insert("functions".to_owned(), options::functions());

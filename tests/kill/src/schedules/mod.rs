@@ -133,6 +133,7 @@ impl Mode {
 
 /// Some of the files that are to come, while a schedule runs; `kept_back` files with rows stay for later.
 fn drop_some(round: &mut Round<'_>, kept_back: usize) -> Outcome<()> {
+    round.trouble_the_store();
     let most = round.drops.coming().saturating_sub(kept_back);
     let count = round.rng.random_range(0..=most.div_ceil(2));
     for _ in 0..count {

@@ -117,7 +117,7 @@ pub fn missing_right(service: Service, doing: Doing) -> &'static str {
 
 /// Whether an error says that a file is not the one any more that was seen.
 pub fn is_changed(error: &Error) -> bool {
-    error.code_text() == Some("U0316")
+    error.code_text() == Some("U0222")
 }
 
 /// What has the name of a file that is not the one any more that was seen.
@@ -138,20 +138,23 @@ pub(crate) fn changed(file: &dyn fmt::Display, size_before: u64, now: Now) -> Er
         Now::Another => "of another one, if any".to_owned(),
     };
     Error::lost("reading a file failed: it was changed or replaced after it was found")
-        .code("U0316")
+        .code("U0222")
         .with("file", file)
         .with("size_before", size_before)
         .with("size_now", now)
-        .help("nothing of the change was committed; deliver files complete and under names of their own")
+        .help(
+            "nothing of the change was committed; deliver files complete and under names of their own. To go on see `unbatch offsets get` \
+             and set the file to `again` (read it as a new one) or `done` (give up the rest)",
+        )
 }
 
 /// Permission is the operator's to give; everything else may pass.
-pub(crate) fn local_error(attempted: &str, path: &Path, cause: std::io::Error) -> Error {
+pub fn local_error(attempted: &str, path: &Path, cause: std::io::Error) -> Error {
     let error = match cause.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::misconfigured(attempted)
-            .code("U0321")
-            .help("give the worker's user the right to read it, and to write the folder unless files are kept"),
-        _ => Error::transient(attempted).code("U0320"),
+            .code("U0221")
+            .help("give the worker's user the right to read it, and to write the folder unless `after: keep`"),
+        _ => Error::transient(attempted).code("U0220"),
     };
     error.with("path", path.display()).caused_by(cause)
 }

@@ -87,7 +87,7 @@ impl LocalFolder {
         let put_back =
             rename_to_free(&private, &path).map_err(|e| local_error("putting a file back failed", &path, e))?;
         if !put_back {
-            let error = Error::transient("putting a file back failed: a newer one has its name by now").code("U0320");
+            let error = Error::transient("putting a file back failed: a newer one has its name by now").code("U0220");
             return Err(error.with("path", path.display()).with("kept_as", private.display()));
         }
         Ok(Err(Removed::Changed))
@@ -235,9 +235,13 @@ impl LocalFolder {
 
     fn folder_error(&self, cause: std::io::Error) -> Error {
         match cause.kind() {
-            ErrorKind::NotFound => Error::transient("listing a folder failed: it is not there").code("U0320"),
-            ErrorKind::NotADirectory => Error::misconfigured("listing a folder failed: it is a file").code("U0310"),
-            _ => return local_error("listing a folder failed", &self.folder, cause),
+            ErrorKind::NotFound => Error::transient("looking for the folder failed: it is not there")
+                .code("U0217")
+                .help("make the folder, or mend its URL; a relative one starts at the folder of the pipeline file"),
+            ErrorKind::NotADirectory => Error::misconfigured("looking into the folder failed: it is a file")
+                .code("U0217")
+                .help("the URL names the folder that files are in"),
+            _ => return local_error("listing the folder failed", &self.folder, cause),
         }
         .with("folder", self.folder.display())
         .caused_by(cause)

@@ -9,12 +9,10 @@ mod read;
 
 pub use calls::CallLimits;
 pub use connect::{Credentials, StoreOptions, open};
-pub use failure::{Doing, is_changed, missing_right};
+pub use failure::{Doing, is_changed, local_error, missing_right};
 pub use local::LocalFolder;
 pub use objects::BucketFolder;
 pub use read::BLOCK_BYTES;
-
-pub(crate) use failure::local_error;
 
 use crate::location::Location;
 use crate::raw::RawRead;

@@ -171,8 +171,8 @@ impl Store for BucketFolder {
     fn rename_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
         let placed = self.copy_if_absent(name, stat, to, to_name)?;
         if placed == Placed::Done && self.delete(name, stat)? == Removed::Changed {
-            self.same_store(to)?.remove(to_name)?;
-            return Ok(Placed::Changed);
+            // a newer one has the name by now, and the copy is all there is of the one that was seen
+            return Ok(Placed::Done);
         }
         Ok(placed)
     }

@@ -85,7 +85,12 @@ impl ObjectRead {
     /// Asks for a part of this very upload.
     fn start(&self, Range { start: from, end: to }: Range<u64>) -> Call<Bytes> {
         let options = GetOptions {
-            if_match: self.stat.etag.as_ref().filter(|etag| !etag.is_empty()).map(|etag| format!("\"{etag}\"")),
+            if_match: self
+                .stat
+                .etag
+                .as_ref()
+                .filter(|etag| !etag.is_empty() && !etag.starts_with("W/"))
+                .map(|etag| format!("\"{etag}\"")),
             range: Some(GetRange::Bounded(from..to)),
             ..GetOptions::default()
         };

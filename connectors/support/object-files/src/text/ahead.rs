@@ -41,7 +41,7 @@ impl Ahead {
         std::thread::Builder::new()
             .name("decode".into())
             .spawn(move || decode(content, &to_fill, &to_reader, &stop))
-            .map_err(|e| Error::transient("starting a thread that decodes a file failed").code("U0320").caused_by(e))?;
+            .map_err(|e| Error::transient("starting a thread that decodes a file failed").code("U0220").caused_by(e))?;
         for _ in 0..PIECES {
             // the thread is there, or the next receive says that it is not
             let _ = empty.send(Vec::new());

@@ -27,6 +27,13 @@ pub struct Found {
     pub start: u64,
 }
 
+impl Found {
+    fn plain() -> Self {
+        let (compression, encoding) = (Compression::None, TextEncoding::default());
+        Self { compression, encoding, entry: None, notice: None, start: 0 }
+    }
+}
+
 /// The UTF-8 text of one file, in order; malformed bytes stand in it as `layers/encoding.rs` says.
 ///
 /// Offsets are in bytes of the text. For plain UTF-8 they are those of the raw file, byte order mark included, and the reader seeks.
@@ -72,6 +79,13 @@ impl TextReader {
             reader.fill_first();
         }
         Ok(reader)
+    }
+
+    /// Text that is UTF-8 already and is taken as it is, whatever it begins with.
+    pub fn of_text(text: Vec<u8>) -> Self {
+        let (found, length) = (Found::plain(), text.len());
+        let piece = Piece { bytes: text, length, raw_offset: length as u64, error: None, is_last: true };
+        Self { found, source: Source::Over, piece, used: 0, offset: 0, raw_size: length as u64, is_over: false }
     }
 
     pub fn found(&self) -> &Found {

@@ -1,25 +1,24 @@
-//! What happens to a file once its rows are committed (delivery F2).
+//! Takes files of a folder away.
 //!
 //! A file is taken by renaming it to a hidden name in its own folder, which is one atomic step for whatever stands under
 //! the name at that moment. Only then is it looked at: if it is not the file that was read, it goes back without replacing
 //! anything. Its marker is taken just before it, to a hidden name beside that one. A crash at any point leaves either the file
 //! under its name or the hidden one, and both are found again.
 
+use super::{RETURNED_UNSEEN, Round, Tries, is_releasable};
 use crate::archive::{Mark, Parsed};
-use crate::config::{After, CsvDropsConfig, ReadyWhen};
-use crate::file_stat::FileStat;
-use crate::folder::{Listing, Names, RETURNED, file_error, look, marker_of};
-use crate::ledger::{CommittedLedger, Entry, Outcome};
-use crate::placing::{copy_into, digest_of, is_no_link, remove, rename_to_free, sync_folder};
-use crate::turns::{Retries, turn_of};
+use crate::content::digest_of;
+use crate::folder::{Listing, Names, RETURNED};
+use crate::ledger::{CommittedLedger, Entry};
+use crate::placing::{Expected, copy_into, is_no_link, remove, rename_to_free, sync_folder};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 use unbatch_api::failpoint::{hit, sabotaged};
-use unbatch_api::{Checkpoint, Error, Ownership, Reports, Result, SourceContext, SplitId};
+use unbatch_api::{Error, Reports, Result};
+use unbatch_object_files::{Layers, ObjectStat, local_error};
 
 /// How long and how many archived files are looked at again, in case somebody still writes into them.
 const WATCH_FOR: Duration = Duration::from_secs(3600);
@@ -28,25 +27,17 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Names that are tried for a file that goes back while another has its name.
 const RETURNED_MAX: u32 = 100;
 
-/// What is told of a file that went back under a name that nobody reads.
-pub const RETURNED_UNSEEN: &str = "went back under this name, since a newer file had its own, and `match` does not take this one: \
-                                   it is not read. Give it a name that `match` takes once the newer file is done";
-
-/// Moves or deletes files that are committed.
-pub struct Releaser {
+/// Moves or deletes files of a folder.
+pub(super) struct InFolder {
     folder: PathBuf,
     /// `None`: files are deleted.
     archive: Option<PathBuf>,
-    marker: Option<String>,
+    layers: Layers,
     names: Names,
     mark: Mark,
-    split: SplitId,
-    ownership: Arc<dyn Ownership>,
     reports: Reports,
     watched: VecDeque<Watched>,
     looked_at: Instant,
-    turn: Arc<Mutex<()>>,
-    retries: Retries,
     /// Drafts that a crash left in the archive are removed once.
     is_swept: bool,
 }
@@ -58,104 +49,25 @@ struct Watched {
     until: Instant,
 }
 
-/// One look at all that is due. The first error is kept; one file does not keep the others.
-struct Round {
-    now: Instant,
-    /// The last chance of this run: nobody waits for another one.
-    is_last: bool,
-    error: Option<Error>,
-    is_over: bool,
-}
-
-impl Releaser {
-    /// `None` when files are kept.
-    pub fn new(config: &CsvDropsConfig, folder: &Path, names: &Names, cx: &SourceContext) -> Result<Option<Self>> {
-        let archive = match &config.after {
-            After::Keep => return Ok(None),
-            After::Delete => None,
-            After::MoveTo(url) => Some(archive_folder(url, folder, &cx.place.base)?),
-        };
-        let marker = match &config.ready_when {
-            ReadyWhen::Marker(ending) => Some(ending.clone()),
-            ReadyWhen::StableFor(_) => None,
-        };
-        let mark = Mark::new(cx, marker.as_deref());
-        Ok(Some(Self {
-            turn: turn_of(folder, mark.who()),
+impl InFolder {
+    pub fn new(
+        folder: &Path,
+        archive: Option<&Path>,
+        layers: &Layers,
+        names: &Names,
+        mark: &Mark,
+        reports: &Reports,
+    ) -> Self {
+        Self {
             folder: folder.to_owned(),
-            archive,
-            marker,
+            archive: archive.map(Path::to_owned),
+            layers: layers.clone(),
             names: names.clone(),
-            mark,
-            split: cx.place.split.clone(),
-            ownership: cx.ownership.clone(),
-            reports: cx.reports.clone(),
+            mark: mark.clone(),
+            reports: reports.clone(),
             watched: VecDeque::new(),
             looked_at: Instant::now(),
-            retries: Retries::default(),
             is_swept: false,
-        }))
-    }
-
-    pub fn archive(&self) -> Option<&Path> {
-        self.archive.as_deref()
-    }
-    pub fn mark(&self) -> &Mark {
-        &self.mark
-    }
-    /// Whether something could not be released, and is tried again.
-    pub fn is_failing(&self) -> bool {
-        self.retries.is_any()
-    }
-
-    /// Takes away every file of the listing that `committed` says is done, and finishes what a crash left half done. What failed
-    /// a moment ago is left for later, and all of it while another releaser of this split is at work.
-    pub fn release_due(&mut self, listing: &Listing, committed: &Checkpoint) -> Result<()> {
-        let turn = self.turn.clone();
-        let _held = match turn.try_lock() {
-            Ok(held) => held,
-            Err(TryLockError::Poisoned(held)) => held.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
-        self.round(listing, committed, false)
-    }
-
-    /// The same for the last time in a run: waits for its turn, and tries everything.
-    pub fn release_all(&mut self, listing: &Listing, committed: &Checkpoint) -> Result<()> {
-        let turn = self.turn.clone();
-        let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.round(listing, committed, true)
-    }
-
-    fn round(&mut self, listing: &Listing, committed: &Checkpoint, is_last: bool) -> Result<()> {
-        let mut round = Round { now: Instant::now(), is_last, error: None, is_over: false };
-        if !is_last && self.retries.is_full(round.now) {
-            return Ok(());
-        }
-        self.sweep_drafts()?;
-        let ledger = CommittedLedger::new(committed);
-        self.finish_hidden(listing, &ledger, &mut round)?;
-        for (name, stat) in &listing.files {
-            let entries = ledger.of(name)?;
-            let done = |e: &&Entry| (e.stat == *stat || sabotaged("F2")) && is_releasable(e.outcome);
-            if let Some(entry) = entries.iter().rev().find(done) {
-                self.attempt(name, &mut round, |releaser| releaser.release(entry));
-            }
-        }
-        self.retries.end_round(round.now);
-        round.error.map_or(Ok(()), Err)
-    }
-
-    fn attempt(&mut self, name: &str, round: &mut Round, work: impl FnOnce(&mut Self) -> Result<()>) {
-        if round.is_over || !(round.is_last || self.retries.may(name, round.now)) || !self.is_ours() {
-            return;
-        }
-        match work(self) {
-            Ok(()) => self.retries.succeeded(name),
-            Err(error) => {
-                round.is_over = self.retries.failed(name, &error, round.now);
-                round.error.get_or_insert(error);
-            }
         }
     }
 
@@ -167,7 +79,7 @@ impl Releaser {
         self.looked_at = now;
         self.watched.retain(|file| file.until > now);
         for file in &mut self.watched {
-            if let Ok(Some(stat)) = look(&file.path, false)
+            if let Ok(Some(stat)) = look(&file.path)
                 && stat.size != file.size
             {
                 file.size = stat.size;
@@ -177,16 +89,16 @@ impl Releaser {
         }
     }
 
-    fn release(&mut self, entry: &Entry) -> Result<()> {
+    pub fn release(&mut self, entry: &Entry) -> Result<()> {
         let path = self.folder.join(&entry.path);
         let hidden = self.folder.join(self.mark.private_name(&entry.path, &entry.digest));
-        if look(&hidden, false)?.is_some() {
+        if look(&hidden)?.is_some() {
             // a crash left it; it is dealt with before another takes the name
             return Ok(());
         }
         hit("csv.before_release_rename")?;
         // the file may be the next delivery by now, and then the marker is its marker
-        if look(&path, false)?.is_none_or(|now| now != entry.stat) && !sabotaged("F2") {
+        if look(&path)?.is_none_or(|now| now != entry.stat) && !sabotaged("F2") {
             return Ok(());
         }
         self.take_marker(&path, &hidden)?;
@@ -194,34 +106,41 @@ impl Releaser {
         match std::fs::rename(&path, &hidden) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(file_error("taking a file that is done failed", &path, e)),
+            Err(e) => return Err(local_error("taking a file that is done failed", &path, e)),
         }
         hit("csv.after_release_rename")?;
-        self.finish(entry, &hidden, Some(entry.stat))
+        self.finish(entry, &hidden, Some(&entry.stat))
     }
 
     /// An old marker must not vouch for the next delivery, and the marker of the next one must not go with this file.
     fn take_marker(&self, path: &Path, hidden: &Path) -> Result<()> {
-        let Some(ending) = &self.marker else { return Ok(()) };
+        let Some(ending) = &self.ending() else { return Ok(()) };
         let marker = marker_of(path, ending);
         match std::fs::rename(&marker, marker_of(hidden, ending)) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error("taking a marker failed", &marker, e)),
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(local_error("taking a marker failed", &marker, e)),
             _ => Ok(()),
         }
     }
 
     /// Files with a hidden name of ours: each is done or goes back.
-    fn finish_hidden(&mut self, listing: &Listing, ledger: &CommittedLedger<'_>, round: &mut Round) -> Result<()> {
+    pub fn finish_hidden(
+        &mut self,
+        listing: &Listing,
+        ledger: &CommittedLedger<'_>,
+        tries: &mut Tries,
+        round: &mut Round,
+    ) -> Result<()> {
+        self.sweep_drafts()?;
         for name in &listing.hidden {
-            let marked = self.marker.as_ref().and_then(|ending| name.strip_suffix(ending.as_str()));
+            let marked = self.ending().and_then(|ending| name.strip_suffix(ending.as_str()));
             let given = marked.unwrap_or(name);
             let Some(parsed) = given.strip_prefix('.').and_then(|n| self.mark.parse(n)) else { continue };
             let entry = self.entry_of(ledger, given, &parsed)?.filter(|e| is_releasable(e.outcome));
             let hidden = self.folder.join(given);
-            self.attempt(&parsed.name, round, |releaser| match (entry, marked) {
-                (Some(entry), None) => releaser.finish(&entry, &hidden, None),
-                (None, None) => releaser.put_back(&hidden, &parsed.name, parsed.is_shortened()),
-                (entry, Some(_)) => releaser.finish_marker(entry.as_ref(), &hidden, &parsed.name),
+            tries.attempt(&parsed.name, round, || match (entry, marked) {
+                (Some(entry), None) => self.finish(&entry, &hidden, None),
+                (None, None) => self.put_back(&hidden, &parsed.name, parsed.is_shortened()),
+                (entry, Some(_)) => self.finish_marker(entry.as_ref(), &hidden, &parsed.name),
             });
         }
         Ok(())
@@ -229,13 +148,13 @@ impl Releaser {
 
     /// A hidden marker goes with the hidden file. Alone it was taken just before a crash; the file may still be under its name.
     fn finish_marker(&self, entry: Option<&Entry>, hidden: &Path, name: &str) -> Result<()> {
-        let Some(ending) = &self.marker else { return Ok(()) };
-        if look(hidden, false)?.is_some() {
+        let Some(ending) = &self.ending() else { return Ok(()) };
+        if look(hidden)?.is_some() {
             return Ok(());
         }
         let (marker, back) = (marker_of(hidden, ending), marker_of(&self.folder.join(name), ending));
-        if entry.is_none() && look(&marker, false)?.is_some() {
-            let failed = |e| file_error("putting a marker back failed", &back, e);
+        if entry.is_none() && look(&marker)?.is_some() {
+            let failed = |e| local_error("putting a marker back failed", &back, e);
             // where there is a newer one, this one is of no more use
             rename_to_free(&marker, &back).map_err(failed)?;
         }
@@ -254,42 +173,44 @@ impl Releaser {
     }
 
     /// Moves on a file that has its hidden name: to the archive, away, or back.
-    fn finish(&mut self, entry: &Entry, hidden: &Path, expected: Option<FileStat>) -> Result<()> {
-        let Some(stat) = look(hidden, false)? else { return Ok(()) };
+    fn finish(&mut self, entry: &Entry, hidden: &Path, expected: Option<&ObjectStat>) -> Result<()> {
+        let Some(stat) = look(hidden)? else { return Ok(()) };
         let is_same = match expected {
-            Some(expected) => stat.is_same_content(&expected),
-            None => stat.size == entry.stat.size && digest_of(hidden)? == entry.digest,
+            Some(expected) => stat.is_same_content(expected),
+            None => digest_of(hidden, &entry.path, &self.layers)? == entry.digest,
         };
         if !is_same && !sabotaged("F2") {
             return self.put_back(hidden, &entry.path, false);
         }
-        if let Some(ending) = &self.marker {
+        if let Some(ending) = &self.ending() {
             remove(&marker_of(hidden, ending))?;
         }
         match self.archive.clone() {
             None => remove(hidden)?,
-            Some(archive) => self.move_to(&archive, entry, hidden, stat)?,
+            Some(archive) => self.move_to(&archive, entry, hidden, &stat)?,
         }
         hit("csv.after_release")?;
         self.reports.add("files_released_total", 1);
         Ok(())
     }
 
-    fn move_to(&mut self, archive: &Path, entry: &Entry, hidden: &Path, stat: FileStat) -> Result<()> {
-        std::fs::create_dir_all(archive).map_err(|e| file_error("making the archive folder failed", archive, e))?;
+    fn move_to(&mut self, archive: &Path, entry: &Entry, hidden: &Path, stat: &ObjectStat) -> Result<()> {
+        std::fs::create_dir_all(archive).map_err(|e| local_error("making the archive folder failed", archive, e))?;
         let target = archive.join(self.mark.archive_name(&entry.path, &entry.digest));
         hit("csv.before_archive")?;
         let is_placed = match std::fs::hard_link(hidden, &target) {
             Ok(()) => true,
             Err(e) if e.kind() == ErrorKind::AlreadyExists => false,
-            Err(e) if is_no_link(&e) => copy_into(hidden, &target, &self.draft_in(archive), &entry.digest)?,
-            Err(e) => return Err(file_error("moving a file into the archive failed", &target, e)),
+            Err(e) if is_no_link(&e) => {
+                let expected = Expected { name: &entry.path, digest: &entry.digest, layers: &self.layers };
+                copy_into(hidden, &target, &self.draft_in(archive), expected)?
+            }
+            Err(e) => return Err(local_error("moving a file into the archive failed", &target, e)),
         };
         // the name was taken: by the same content (an earlier copy, or we were here before a crash), or by somebody else's
-        let is_there = is_placed
-            || look(&target, false)?.is_some_and(|there| there.size == stat.size)
-                && digest_of(&target)? == entry.digest;
-        if !is_there && look(&target, false)?.is_some_and(|there| there.size == 0) {
+        let is_there =
+            is_placed || look(&target)?.is_some() && digest_of(&target, &entry.path, &self.layers)? == entry.digest;
+        if !is_there && look(&target)?.is_some_and(|there| there.size == 0) {
             // the placeholder of a crash (see `rename_to_free`): an empty file cannot be what has this digest in its name
             remove(&target)?;
             return self.put_back(hidden, &entry.path, false);
@@ -323,7 +244,7 @@ impl Releaser {
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-                Err(e) => return Err(file_error("putting a file back failed", &path, e)),
+                Err(e) => return Err(local_error("putting a file back failed", &path, e)),
             }
             let is_vouched = self.put_marker_back(hidden, &path)?;
             if attempt > 0 || is_part {
@@ -337,14 +258,14 @@ impl Releaser {
 
     /// Whether the file has a marker then, or needs none.
     fn put_marker_back(&self, hidden: &Path, path: &Path) -> Result<bool> {
-        let Some(ending) = &self.marker else { return Ok(true) };
+        let Some(ending) = &self.ending() else { return Ok(true) };
         let (from, to) = (marker_of(hidden, ending), marker_of(path, ending));
         match rename_to_free(&from, &to) {
             // a newer marker is there; an old one must not stay behind
             Ok(false) => remove(&from).map(|()| true),
             Ok(true) => Ok(true),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(look(&to, true)?.is_some()),
-            Err(e) => Err(file_error("putting a marker back failed", &to, e)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(look(&to)?.is_some()),
+            Err(e) => Err(local_error("putting a marker back failed", &to, e)),
         }
     }
 
@@ -363,8 +284,9 @@ impl Releaser {
         self.reports.notice(code, name, message);
     }
 
-    fn is_ours(&self) -> bool {
-        self.ownership.is_ours(&self.split) || sabotaged("F2")
+    /// What marker files have more in their names, where there are markers.
+    fn ending(&self) -> Option<String> {
+        self.names.marker_of("")
     }
 
     /// Drafts of copies that a crash cut short; whoever else had this split can no longer place them.
@@ -388,24 +310,18 @@ impl Releaser {
     }
 }
 
-/// The folder that `after: {move_to: …}` names; it must not be the one that is read.
-pub fn archive_folder(url: &str, folder: &Path, base: &Path) -> Result<PathBuf> {
-    let location = crate::location::Location::parse(url)
-        .map_err(|message| Error::misconfigured(format!("reading `after.move_to` failed: {message}")).code("U0210"))?;
-    let archive = location.resolve(base);
-    let same = match (archive.canonicalize(), folder.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => archive == folder,
-    };
-    if same {
-        return Err(Error::misconfigured("using `after.move_to` failed: it is the folder that is read")
-            .code("U0215")
-            .help("name another folder, or one inside it; archived files would be read again"));
+/// What is there now, if it is a file and no link.
+fn look(path: &Path) -> Result<Option<ObjectStat>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file().then(|| ObjectStat::of(&metadata))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(local_error("looking at a file failed", path, e)),
     }
-    Ok(archive)
 }
 
-/// A file that was read to its end may go; one that failed, grew or was only marked is for a person to see.
-fn is_releasable(outcome: Outcome) -> bool {
-    outcome == Outcome::Loaded
+/// `prices.csv` and `.done` make `prices.csv.done`.
+fn marker_of(path: &Path, ending: &str) -> PathBuf {
+    let mut marker = path.as_os_str().to_owned();
+    marker.push(ending);
+    PathBuf::from(marker)
 }
