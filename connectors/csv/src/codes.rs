@@ -354,6 +354,12 @@ pub const CODES: &[CodeEntry] = &[
         "Replay it with the dialect under which it was refused, or deliver its file again.",
     ),
     (
+        "parked",
+        "a file is parked",
+        "The file could not be read to its end, or was not judged to be the whole table; the message says why. It stays where it is.",
+        "`unbatch quarantine list` shows its reason. Mend the file or the configuration: it is then tried again by itself. `offsets set` FILE=done gives it up.",
+    ),
+    (
         "rebaselined",
         "the columns of a full dump changed",
         "The names or types of its columns are not those of the dump before it, in the file or in `columns`, so what changed in a row cannot be told. All rows were handed on with the operation `r`; rows that are gone were deleted as always.",
