@@ -28,6 +28,7 @@ for n in 1 2 3; do rule "F$n" "f${n}_" --test rules; done
 for line in unsettled duplicate other-content rewritten grown truncated late; do
   rule "file-$line" "file_${line//-/_}" --test rules
 done
+for line in guards resume changed baseline; do rule "dump-$line" "dump_${line}_" --test dumps; done
 for n in 1 2 3 4 5 6 7 8; do rule "K$n" "k${n}_" --test rules; done
 # the engine's half of these two
 for n in 3 7; do rule "K$n" "k${n}_" --lib; done

@@ -19,6 +19,7 @@ pub fn built_in() -> Registry {
         .drafter(CsvDrafter)
         .codes(unbatch_csv::CODES)
         .codes(unbatch_csv::FILE_CODES)
+        .codes(unbatch_csv::FULL_DUMP_CODES)
         .sink::<Topic>()
         .codes(unbatch_kafka::CODES)
         .step::<Select>()

@@ -120,6 +120,18 @@ pub const CODES: &[CodeEntry] = &[
         "Do as the message says. It is written `{by: \"06:00\", zone: Europe/Berlin, grace: 30m}`.",
     ),
     (
+        "U0244",
+        "files cannot be taken as full dumps like this",
+        "`mode.full_dump` has no key or baseline that could be, or stands beside a setting that does not go with it: a table has one order of its dumps, and one reader.",
+        "Do as the message says.",
+    ),
+    (
+        "U0245",
+        "a full dump that is half handed on cannot be gone on with",
+        "The configuration changed while a dump was handed on, so that the file comes to other changes than before; or too many dumps were given up half way.",
+        "Change the configuration back until the dump is handed on. Or give it up with `unbatch offsets set FILE=again` (it is compared anew) or `FILE=done`: the next dump then mends what was told only in part.",
+    ),
+    (
         "ambiguous_time",
         "a local time that there was twice",
         "When the clocks of `zone` were set back they showed this time twice.",
@@ -190,6 +202,36 @@ pub const CODES: &[CodeEntry] = &[
         "a file says itself how it is written",
         "A file begins with the byte order mark of another encoding than `dialect.encoding` names. The mark counts, and the file is read by it.",
         "Nothing, if such files are meant. Otherwise set `dialect.encoding` to what the files have, or mend how they are written.",
+    ),
+    (
+        "deletes_withheld",
+        "no row was taken for deleted",
+        "The dump has refused rows whose key cannot be read. Any row that is missing in it may be one of them, so none was taken for deleted. New and changed rows were handed on.",
+        "Look at the refused rows with `unbatch quarantine list` and mend them where the file is written. The next dump that is read without such rows brings the deletes.",
+    ),
+    (
+        "dump_deletes_too_many",
+        "too many rows are missing in a full dump",
+        "More rows of the table are missing than `mode.full_dump.deletes_max` allows. As a rule the file was not written or delivered whole. It was parked, and nothing of it was handed on.",
+        "Compare the file with its sender's. If the rows are gone, raise `deletes_max` for this one file: it is then tried again by itself. Otherwise deliver it again, whole.",
+    ),
+    (
+        "dump_duplicate_key",
+        "one key with two contents in a full dump",
+        "Two rows of the file have the same key and do not agree, or one of them was refused, so nobody can say which one holds. The file was parked, and nothing of it was handed on. Rows that agree in all columns are counted once.",
+        "Mend it where the file is written, or add to `mode.full_dump.key` what tells the rows apart.",
+    ),
+    (
+        "dump_empty",
+        "a full dump without rows",
+        "The file has no good row, and the table had some. That is never taken for the deletion of all of them. It was parked.",
+        "Look why the sender's query found nothing. If the table is empty indeed, begin anew with `unbatch offsets reset` and delete downstream by hand.",
+    ),
+    (
+        "dump_out_of_order",
+        "an older full dump after a newer one",
+        "The name of the file comes before the one that was taken last. Dumps are taken in the order of their names, and an older state of the table would undo a newer one. The file was parked.",
+        "Leave it: the newer dump has said all. Names must rise from night to night or stay the same; a date belongs into them as 2026-03-04. To take it all the same deliver it under a name that comes after the last one.",
     ),
     (
         "duplicate",
@@ -312,6 +354,12 @@ pub const CODES: &[CodeEntry] = &[
         "Replay it with the dialect under which it was refused, or deliver its file again.",
     ),
     (
+        "rebaselined",
+        "the columns of a full dump changed",
+        "The names or types of its columns are not those of the dump before it, in the file or in `columns`, so what changed in a row cannot be told. All rows were handed on with the operation `r`; rows that are gone were deleted as always.",
+        "Nothing. The next dump is compared column by column again.",
+    ),
+    (
         "record_too_large",
         "a record of a file has no end",
         "No record ends within `record_max`. As a rule a closing quote is missing, so that the rest of the file looks like one field. The file was parked.",
@@ -334,6 +382,12 @@ pub const CODES: &[CodeEntry] = &[
         "a file went back under a name that is not read",
         "A file went back beside a newer one, with `~returned-` in its name, and `match` does not take that name. So it is not read.",
         "Give it a name that `match` takes once the newer file is done, or make `match` a pattern that takes both.",
+    ),
+    (
+        "rows_repeated",
+        "rows that stand in a full dump twice",
+        "The file has rows that agree with one before them in all columns, the key among them. Each was counted once.",
+        "Nothing, if the sender's query joins tables; otherwise look why it writes a row twice.",
     ),
     (
         "skipped_time",

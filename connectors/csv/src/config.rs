@@ -4,10 +4,12 @@
 mod column;
 mod dialect;
 mod expect;
+mod mode;
 
 pub use column::{Ambiguous, Column, DecimalMark, Empty, Negative, Thousands};
 pub use dialect::{Counted, Dialect, Escapes, Format, Header, Ragged, Sum, Trailer, Trim, one_byte};
 pub use expect::{Expect, Weekday};
+pub use mode::{FullDump, Mode, Share};
 
 use crate::digest::id_of;
 use schemars::JsonSchema;
@@ -23,7 +25,8 @@ pub struct CsvDropsConfig {
     /// The folder: a path, a `file:` URL, `s3://bucket/folder/`, `gs://bucket/folder/` or `az://container/folder/`. A relative one
     /// starts at the folder of the pipeline file. Folders inside it are not looked into.
     pub url: String,
-    /// How to reach the object store of `url`. Default: by what the environment says; a folder needs nothing of it.
+    /// How to reach the object store of `url`, and of baselines that lie in one. Default: by what the environment says; a folder needs
+    /// nothing of it.
     #[serde(default, skip_serializing)]
     pub store: StoreConfig,
     /// Which files, as a glob over the whole file name: `prices_*.csv`. Names that begin with a dot are never read.
@@ -49,6 +52,9 @@ pub struct CsvDropsConfig {
     /// Types of columns. What is not declared here is text, never guessed. Every declared column must be in the file.
     #[serde(default)]
     pub columns: Vec<Column>,
+    /// Whether a file adds rows (`append`) or is the whole table as it stands (`full_dump`).
+    #[serde(default)]
+    pub mode: Mode,
     /// What a file that cannot be read to its end does: `park` sets it aside as failed and goes on with the next one;
     /// `stop` stops the pipeline.
     #[serde(default)]

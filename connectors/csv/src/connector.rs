@@ -5,7 +5,7 @@ use crate::folder::{Folder, Names, OWNER_PREFIX, location_of};
 use crate::owner::Owner;
 use crate::release::archive_of;
 use crate::source::{CsvSource, blocking};
-use crate::{decode, offsets, replay, validate};
+use crate::{decode, dump, offsets, replay, validate};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,13 @@ impl SourceConnector for CsvDrops {
         if config.columns.is_empty() {
             return Vec::new();
         }
-        vec![(decode::stream_name(config), decode::declared_schema(config))]
+        match dump::declared_schema(config) {
+            Ok(schema) => {
+                vec![(decode::stream_name(config), schema.unwrap_or_else(|| decode::declared_schema(config)))]
+            }
+            // `validate` says what is wrong with the key
+            Err(_) => Vec::new(),
+        }
     }
 
     fn fingerprint(config: &CsvDropsConfig, base: &Path) -> String {
@@ -100,21 +106,31 @@ fn check(config: &CsvDropsConfig, cx: &CheckContext, runtime: &Handle) -> Result
         findings.push(finding(&error));
     }
     match archive_of(config, &folder, &cx.base, &*cx.secrets, runtime) {
-        Ok(Some(archive)) => match archive.location().as_folder() {
-            // it is made when it is first needed; its nearest folder that is there must allow that
-            Some(path) => {
-                let parent = path.ancestors().find(|a| a.is_dir()).unwrap_or(path);
-                findings.extend(unwritable(&LocalFolder::new(parent, false)));
-            }
-            None => findings.extend(unwritable(&*archive)),
-        },
+        Ok(Some(archive)) => findings.extend(not_to_be_made(&*archive)),
         Ok(None) => {}
         Err(error) => findings.push(finding(&error)),
+    }
+    if let Some(dump) = config.full_dump() {
+        match dump::open_baselines(config, dump, cx, runtime) {
+            Ok(baselines) => findings.extend(not_to_be_made(&*baselines)),
+            Err(error) => findings.push(finding(&error)),
+        }
     }
     if config.after != After::Keep {
         findings.extend(unwritable(folder.store()));
     }
     Ok(findings)
+}
+
+/// Why nothing could be written there. A folder is made when it is first needed; its nearest one that is there must allow that.
+fn not_to_be_made(store: &dyn Store) -> Option<Finding> {
+    match store.location().as_folder() {
+        Some(path) => {
+            let parent = path.ancestors().find(|a| a.is_dir()).unwrap_or(path);
+            unwritable(&LocalFolder::new(parent, false))
+        }
+        None => unwritable(store),
+    }
 }
 
 /// Tries to make a file there and takes it away again.

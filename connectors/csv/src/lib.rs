@@ -11,6 +11,7 @@ mod connector;
 mod content;
 mod decode;
 mod digest;
+mod dump;
 mod folder;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -40,5 +41,6 @@ pub use codes::CODES;
 pub use config::CsvDropsConfig;
 pub use connector::CsvDrops;
 pub use sample::CsvDrafter;
+pub use unbatch_full_dump::CODES as FULL_DUMP_CODES;
 /// What the codes of the store and of packed files mean; they are those of every connector that reads files.
 pub use unbatch_object_files::CODES as FILE_CODES;

@@ -1,5 +1,6 @@
 //! What is kept beside the position of an open file, in the same commit.
 
+use crate::dump::HandedOn;
 use crate::position::{Place, id_in};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct OpenNote {
     /// What its rows so far add up to, in smallest units, by the columns of `trailer.sums`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<String, String>,
+    /// Of a full dump; the position then counts what of it was handed on, and `prefix` is the digest of the whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<HandedOn>,
 }
 
 fn is_none(count: &u64) -> bool {

@@ -1,6 +1,7 @@
 //! The checkpoint in a person's words: `offsets get` and `offsets set`.
 
 use crate::config::CsvDropsConfig;
+use crate::dump::give_up;
 use crate::folder::split_of;
 use crate::ledger::{Entry, Ledger, Outcome, is_ledger_key};
 use crate::notes::{OpenFile, open_files, open_key};
@@ -48,6 +49,10 @@ pub fn jump(config: &CsvDropsConfig, checkpoint: &Checkpoint, jumps: &[Jump]) ->
         }
         let marks = if is_done { marks(&open, &ledger, &name)? } else { vec![] };
         for file in open.iter().filter(|o| o.note.path == name) {
+            if let Some(handed) = &file.note.dump {
+                let (key, note) = give_up(&to, config, handed)?;
+                to.notes.insert(key, note);
+            }
             to.parts.remove(&part_of(&file.id));
             to.notes.remove(&open_key(&file.id));
         }
@@ -136,6 +141,14 @@ fn name_of(open: &[OpenFile], ledger: &Ledger, part: &str) -> String {
 
 fn open_view(open: &OpenFile) -> PartView {
     let place = open.place;
+    if let Some(handed) = &open.note.dump {
+        let (row, all) = (grouped(place.row), grouped(handed.through));
+        return PartView {
+            part: open.note.path.clone(),
+            position: place.to_position().to_string(),
+            meaning: format!("a full dump, {row} of {all} changes and refused rows handed on"),
+        };
+    }
     let read = match open.note.is_packed {
         false => format!("{} of {}", bytes(place.byte), bytes(open.note.stat.size)),
         // how much text there is nobody knows before its end

@@ -123,7 +123,10 @@ pub fn reading_of(config: &CsvDropsConfig, stop_after: &StopAfter) -> String {
     let packing = (config.compression, &config.entry, config.decompressed_max);
     let parts = (&config.dialect, &config.columns, limits, packing);
     // plain data, which always has a text; if it had none, no change would be seen and nothing tried again
-    let text = serde_json::to_string(&parts).unwrap_or_default();
+    let mut text = serde_json::to_string(&parts).unwrap_or_default();
+    if let Some(dump) = config.full_dump() {
+        text.push_str(&serde_json::to_string(&(&dump.key, dump.deletes_max)).unwrap_or_default());
+    }
     id_of(&[text.as_bytes(), format!("{:?} {:?}", stop_after.count, stop_after.percent).as_bytes()], 16)
 }
 

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use unbatch_api::arrow::array::RecordBatch;
 use unbatch_api::quarantine::{Edit, RawCell};
 use unbatch_api::{
-    Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, StopAfter,
+    Batch, Error, Ops, Origin, OriginColumns, QuarantineEntry, RawRow, RejectedRow, Result, RowOrigin, Stage, StopAfter,
 };
 use unbatch_object_files::TextReader;
 
 /// The batch has the row in `rows`, or in `rejected` with what is still wrong. An entry of a parked file, or one whose
 /// bytes were cut, cannot be read; it is rejected again as it stands.
 pub fn parse_raw(config: &CsvDropsConfig, entry: &QuarantineEntry, edits: &[Edit]) -> Result<Batch> {
+    if config.full_dump().is_some() && entry.stage == Stage::Source && !is_of_a_file(entry) {
+        return Ok(batch_of(config, entry, None, Some(of_a_dump(entry))));
+    }
     let text = match &entry.raw {
         RawRow::Bytes(bytes) if !bytes.is_empty() && !is_of_a_file(entry) => bytes.to_vec(),
         // as it stood when it was refused: in plain notation, whatever the files have
@@ -78,6 +81,15 @@ fn is_of_a_file(entry: &QuarantineEntry) -> bool {
 fn of_a_file(entry: &QuarantineEntry) -> RejectedRow {
     let way = "it is read again once the configuration has changed, or when it is delivered anew";
     RejectedRow { message: format!("{}; a file is not replayed: {way}", entry.message), ..again(entry, None) }
+}
+
+/// Alone it would be a row that no baseline knows: it could never be seen as deleted, nor as changed back.
+fn of_a_dump(entry: &QuarantineEntry) -> RejectedRow {
+    let way = "mend it where the file is written, or mend `columns` and read the file once more with `unbatch offsets set FILE=again`";
+    RejectedRow {
+        message: format!("{}; a row of a full dump is not replayed: {way}", entry.message),
+        ..again(entry, None)
+    }
 }
 
 fn again(entry: &QuarantineEntry, fault: Option<(&'static str, String)>) -> RejectedRow {

@@ -2,6 +2,7 @@
 
 mod columns;
 mod dialect;
+mod mode;
 mod trailer;
 
 use crate::config::{After, CsvDropsConfig, ReadyWhen};
@@ -19,6 +20,7 @@ pub fn problems(config: &CsvDropsConfig) -> Vec<Problem> {
     dialect::check(config, &mut found);
     columns::check(config, &mut found);
     trailer::check(config, &mut found);
+    mode::check(config, &mut found);
     limits(config, &mut found);
     expected(config, &mut found);
     found.0

@@ -8,7 +8,7 @@ use harness::{Drops, numbered, rows_of};
 use serde_json::json;
 use std::io::Write;
 use unbatch_api::testkit::rows::row_texts;
-use unbatch_api::{Bound, Checkpoint};
+use unbatch_api::{Bound, Checkpoint, Kind};
 
 fn gz(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -106,6 +106,40 @@ async fn a_damaged_file_gives_its_whole_rows_and_is_parked() {
         let again = drops.once(&run.committed).await;
         assert!(again.rows.is_empty() && again.rejected.is_empty(), "{name} is known");
     }
+}
+
+/// Nothing of a dump is told before all of it was decoded, so a damaged one tells nothing; and what goes on decodes it anew.
+#[tokio::test]
+async fn a_packed_full_dump_is_gone_on_with_in_the_middle() {
+    let drops = at_once().with("mode", json!({"full_dump": {"key": ["id"], "baseline": "baselines"}}));
+    drops.deliver("1.csv.gz", gz(format!("{}x,bad\n,bad\n", numbered(0..9_000)).as_bytes()));
+    let mut at = Checkpoint::default();
+    for stop in [1, 3_000] {
+        let mut first = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.rows(700)).await.unwrap();
+        while first.rows.len() + first.rejected.len() < stop {
+            assert!(first.next().await.unwrap());
+        }
+        first.commit().await.unwrap();
+        // what was handed on was counted in another text
+        let otherwise = drops.beside("stock-counts").with("dialect", json!({"encoding": "windows-1252"}));
+        let mut other = otherwise.open_at(first.committed.clone(), Bound::Once).await.unwrap();
+        let error = other.read_all().await.unwrap_err();
+        assert_eq!((error.kind(), error.code_text()), (Kind::Misconfigured, Some("U0245")), "{error}");
+        drop(other);
+        let second = drops.once(&first.committed).await;
+        assert_eq!([first.rows, second.rows].concat(), rows_of("1.csv.gz", 0..9_000), "stopped at {stop}");
+        assert_eq!(first.rejected.len() + second.rejected.len(), 2);
+        at = second.committed;
+    }
+    // the next night is packed in another way, and cut off at first
+    let whole = zst(numbered(1..9_001).replace("5,row-5\n", "5,other\n").as_bytes());
+    drops.deliver("2.csv.zst", &whole[..whole.len() / 2]);
+    let run = drops.once(&at).await;
+    assert_eq!((run.rows.len(), run.codes()), (0, vec!["truncated_content"]));
+    drops.deliver("2.csv.zst", &whole);
+    let run = drops.once(&run.committed).await;
+    assert_eq!((run.ops, run.replayed.len()), (vec!["d", "u", "c"], 1));
+    assert_eq!(run.rows[1..], ["2.csv.zst:6 5|other", "2.csv.zst:9001 9000|row-9000"]);
 }
 
 #[tokio::test]

@@ -191,6 +191,38 @@ async fn done_files_go_into_the_archive_or_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn full_dumps_come_from_a_store_and_keep_their_baseline_there() {
+    let Some(bucket) = Bucket::new("full_dumps_come_from_a_store_and_keep_their_baseline_there") else { return };
+    let baseline = format!("{}/baselines/", bucket.place);
+    let drops = bucket.drops().with("mode", json!({"full_dump": {"key": ["id"], "baseline": baseline}}));
+    bucket.deliver("1.csv.gz", gz(&format!("{}x,bad\n", numbered(0..900)))).await;
+    let mut place = place("stock-counts");
+    place.secrets = Arc::new(harness::SameSecret);
+    assert!(CsvDrops::check(drops.config(), place).await.unwrap().is_empty());
+    assert!(bucket.names_in("baselines").await.is_empty(), "nothing is left behind");
+
+    let mut first = drops.open_with(Checkpoint::default(), Bound::Once, |s| s.rows(200)).await.unwrap();
+    first.read_rows(300).await.unwrap();
+    first.commit().await.unwrap();
+    let second = drops.once(&first.committed).await;
+    assert_eq!([first.rows, second.rows].concat(), rows_of("1.csv.gz", 0..900));
+    assert_eq!((first.rejected.len() + second.rejected.len(), bucket.names_in("baselines").await.len()), (1, 1));
+
+    // replaced while it is half handed on: never mixed
+    bucket.deliver("2.csv", numbered(0..1_000)).await;
+    let mut half = drops.open_with(second.committed, Bound::Once, |s| s.rows(20)).await.unwrap();
+    half.read_rows(40).await.unwrap();
+    half.commit().await.unwrap();
+    let committed = half.committed.clone();
+    drop(half);
+    bucket.deliver("2.csv", numbered(0..999)).await;
+    let mut run = drops.open_at(committed, Bound::Once).await.unwrap();
+    let error = run.read_all().await.unwrap_err();
+    assert_eq!((error.kind(), error.code_text()), (Kind::Lost, Some("U0222")), "{error}");
+    assert!(run.rows.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_pipelines_that_take_the_same_objects_away_are_refused() {
     let Some(bucket) = Bucket::new("two_pipelines_that_take_the_same_objects_away_are_refused") else { return };
     let first = bucket.drops().with("after", json!("delete"));

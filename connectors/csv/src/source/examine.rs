@@ -95,7 +95,9 @@ impl Feed {
             // each delivery counts
             return Ok(Verdict::Read(Start::Whole { again: None }));
         }
-        let due_end = due.and_then(|due| due.end().filter(|_| due.rows > 0));
+        // of a dump that is parked nothing was taken
+        let is_taken = |due: &Entry| due.rows > 0 && self.shared.dumps.is_none();
+        let due_end = due.and_then(|due| due.end().filter(|_| is_taken(due)));
         let mut lengths: Vec<u64> =
             grown_from.iter().map(|(_, end)| end.byte).chain(due_end.iter().map(|e| e.byte)).collect();
         lengths.sort_unstable();
@@ -112,7 +114,7 @@ impl Feed {
             match &due_end {
                 // more or less of it can be decoded than before, but it begins alike
                 Some(end) if begins(end).is_some() => return Ok(Verdict::Read(self.once_more(due))),
-                None if due.rows == 0 => return Ok(Verdict::Read(Start::Whole { again: Some(due.seq) })),
+                None if !is_taken(due) => return Ok(Verdict::Read(Start::Whole { again: Some(due.seq) })),
                 _ if due.way != self.way => return Ok(Verdict::StaysParked(due.id.clone())),
                 _ => {}
             }
@@ -169,6 +171,10 @@ impl Feed {
     /// What the file may be a continuation of: what was read of this very file when it was shorter. Another file under the name
     /// is another delivery, also when it begins alike.
     fn grown_from<'a>(&self, entries: &[&'a Entry], stat: &ObjectStat) -> Option<(&'a Entry, ReadTo)> {
+        if self.shared.dumps.is_some() {
+            // a dump is read whole, and comes to no more than what is new in it
+            return None;
+        }
         let is_done = |e: &&&Entry| matches!(e.outcome, Outcome::Loaded | Outcome::Failed | Outcome::Skipped);
         let entry = entries.iter().rev().find(is_done)?;
         if entry.outcome == Outcome::Failed && self.config.on_growth == OnGrowth::Alarm {

@@ -7,6 +7,7 @@ use super::stop::Stop;
 use super::told::{Given, Word};
 use crate::config::CsvDropsConfig;
 use crate::decode;
+use crate::dump::{self, Dumps};
 use crate::folder::{self, Folder, Listing, Names};
 use crate::ledger::{Ledger, Outcome};
 use crate::notes::{OpenFile, open_files};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub names: Names,
     pub ledger: Ledger,
     pub parked: Parked,
+    /// `None`: files add rows.
+    pub dumps: Option<Dumps>,
     /// `None`: somebody only looks, and does not mind others.
     pub owner: Option<Owner>,
     pub releaser: Option<Arc<Mutex<Releaser>>>,
@@ -113,7 +116,7 @@ impl Feed {
             Portion { rows: cx.limits.batch_rows.max(1), bytes: cx.limits.batch_bytes.clamp(1 << 12, PIECE_BYTES) };
         Ok(Self {
             stream: decode::stream_name(&config),
-            schema: decode::declared_schema(&config),
+            schema: dump::declared_schema(&config)?.unwrap_or_else(|| decode::declared_schema(&config)),
             reports: cx.reports.clone(),
             stop_after: cx.stop_after,
             reading: reading_of(&config, &cx.stop_after),
@@ -361,6 +364,11 @@ impl Feed {
 
     /// Releases what is committed. A release that fails is told and tried again; rows need not wait for it.
     fn release(&mut self, listing: &Listing) {
+        if let Some(sweeper) = self.shared.dumps.as_ref().and_then(|dumps| dumps.sweeper.as_ref())
+            && let Err(error) = sweeper.sweep(&self.committed.latest())
+        {
+            self.reports.notice("release", "", &error.one_line());
+        }
         let Some(releaser) = &self.shared.releaser else { return };
         let mut releaser = releaser.lock().unwrap_or_else(PoisonError::into_inner);
         releaser.watch_archived(Instant::now());

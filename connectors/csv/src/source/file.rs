@@ -52,7 +52,7 @@ pub(super) struct Reading {
 }
 
 /// Rows with the note that goes with them.
-struct Held {
+pub(super) struct Held {
     rows: Rows,
     note: OpenNote,
 }
@@ -74,6 +74,10 @@ impl Feed {
         let (after, has_note, began_at, refused_before) = (None, false, None, 0);
         let mut reading =
             Reading { id, part, name, stat, reader, after, has_note, began_at, refused_before, again: None };
+        if self.shared.dumps.is_some() {
+            reading.again = start.again();
+            return self.read_dump(reading);
+        }
         match start {
             Start::Whole { again } => reading.again = again,
             Start::Behind { place, read, rejected, refused_before, again } => {
@@ -98,7 +102,7 @@ impl Feed {
     }
 
     /// The epoch that has rows or the end of this file is vouched for by what the file is like then.
-    fn expect(&self, reading: &Reading) {
+    pub(super) fn expect(&self, reading: &Reading) {
         self.shared.expectations.expect(reading.part.clone(), &reading.name, reading.stat.clone());
     }
 
@@ -132,7 +136,13 @@ impl Feed {
     }
 
     /// The file cannot be read on: what was read before is good.
-    fn bad(&mut self, mut reading: Reading, held: Option<Held>, rows: Option<Rows>, bad: BadFile) -> Result<(), Halt> {
+    pub(super) fn bad(
+        &mut self,
+        mut reading: Reading,
+        held: Option<Held>,
+        rows: Option<Rows>,
+        bad: BadFile,
+    ) -> Result<(), Halt> {
         let is_stop = self.config.on_bad_file == OnBadFile::Stop;
         // the note belongs to the rows that end where the reader stands now
         let note = self.note_of(&reading);
@@ -220,7 +230,7 @@ impl Feed {
     }
 
     /// The file must be what it was when it was opened, and all of it was read.
-    fn check_unchanged(&self, reading: &Reading) -> Result<()> {
+    pub(super) fn check_unchanged(&self, reading: &Reading) -> Result<()> {
         let is_whole = !reading.reader.is_plain() || reading.reader.place().byte == reading.stat.size;
         let folder = &self.shared.folder;
         if is_whole && folder.files_stand_still() {
@@ -234,7 +244,7 @@ impl Feed {
         Err(changed(&folder.at(&reading.name), &reading.stat, now.as_ref()))
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         reading: &Reading,
         place: Place,
@@ -310,7 +320,12 @@ impl Feed {
 
     /// Entries of parked files that are done with, now that this one was read out: its own; and when it was read to its end also
     /// those of other files that came under its name before.
-    fn settle_parked(&mut self, reading: &Reading, digest: &str, is_bad: bool) -> Vec<(NoteKey, QuarantineEntry)> {
+    pub(super) fn settle_parked(
+        &mut self,
+        reading: &Reading,
+        digest: &str,
+        is_bad: bool,
+    ) -> Vec<(NoteKey, QuarantineEntry)> {
         let mut due = Vec::new();
         for (id, parked) in self.shared.parked.under(&reading.name) {
             // the same file, or what it grew to
@@ -328,7 +343,7 @@ impl Feed {
     }
 
     /// The file's mtime, in nanoseconds, is what the rows' time at the source is: freshness counts from the writing of the file.
-    fn batch(&self, of: Option<&Reading>, rows: Rows, advance: Advance) -> Batch {
+    pub(super) fn batch(&self, of: Option<&Reading>, rows: Rows, advance: Advance) -> Batch {
         let file = of.map_or_else(|| Arc::from(""), |reading| reading.name.clone());
         // another file under this name has another id, and so have its refused rows
         let delivery: Arc<str> = of.map_or("", |reading| &reading.id).into();
@@ -361,7 +376,7 @@ impl Feed {
         self.batch(None, rows, advance)
     }
 
-    fn note_of(&self, reading: &Reading) -> OpenNote {
+    pub(super) fn note_of(&self, reading: &Reading) -> OpenNote {
         let digest = reading.reader.digest();
         let (chunks, chain) = digest.full_chunks();
         OpenNote {
@@ -378,6 +393,7 @@ impl Feed {
             is_packed: !reading.reader.is_plain(),
             way: self.way.clone(),
             totals: reading.reader.totals(),
+            dump: None,
         }
     }
 

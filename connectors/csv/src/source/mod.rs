@@ -1,5 +1,6 @@
 //! The reading end: a thread that lists, reads and decodes (`feed`), and the source that hands on what it made.
 
+mod dump;
 mod examine;
 mod expect;
 mod feed;
@@ -10,6 +11,7 @@ mod stop;
 mod told;
 
 use crate::config::CsvDropsConfig;
+use crate::dump::{Dumps, Sweeper};
 use crate::folder::{Folder, Names};
 use crate::ledger::Ledger;
 use crate::owner::Owner;
@@ -38,6 +40,7 @@ pub struct CsvSource {
     stop: Arc<Stop>,
     expectations: Arc<Expectations>,
     releaser: Option<Arc<Mutex<Releaser>>>,
+    sweeper: Option<Arc<Sweeper>>,
     folder: Folder,
     names: Names,
     reports: Reports,
@@ -51,6 +54,7 @@ impl CsvSource {
     }
 
     fn start(config: Arc<CsvDropsConfig>, cx: SourceContext, runtime: &Handle) -> Result<Self> {
+        let config = if config.full_dump().is_some() { Arc::new(config.with_key_columns()) } else { config };
         let folder = Folder::open(&config, &cx.place.base, &*cx.place.secrets, runtime)?;
         let split = match cx.place.split.index {
             SplitIndex::Number(n) => n,
@@ -62,6 +66,7 @@ impl CsvSource {
         }
         let listing = folder.list(&names)?;
         let (ledger, parked) = (Ledger::read(&cx.resume)?, Parked::read(&cx.resume)?);
+        let dumps = Dumps::open(&config, &cx, runtime)?;
         let stop = Arc::new(Stop::default());
         // who only looks takes nothing away, not even what an earlier run left to be taken
         let releaser =
@@ -88,6 +93,7 @@ impl CsvSource {
             stop: stop.clone(),
             expectations: expectations.clone(),
             releaser: releaser.clone(),
+            sweeper: dumps.as_ref().and_then(|dumps| dumps.sweeper.clone()),
             folder: folder.clone(),
             names: names.clone(),
             reports: cx.reports.clone(),
@@ -95,7 +101,7 @@ impl CsvSource {
         let feed = Feed::new(
             config,
             &cx,
-            feed::Shared { folder, names, ledger, parked, owner, releaser, expectations, stop, sender },
+            feed::Shared { folder, names, ledger, parked, dumps, owner, releaser, expectations, stop, sender },
         )?;
         std::thread::Builder::new()
             .name(format!("csv {}", cx.place.split))
@@ -131,6 +137,10 @@ impl Source for CsvSource {
 
     async fn settle(&mut self, committed: &Checkpoint) -> Result<()> {
         self.stop.set();
+        if let Some(sweeper) = self.sweeper.clone() {
+            let committed = committed.clone();
+            blocking("taking old baselines away", move || sweeper.sweep(&committed)).await?;
+        }
         let Some(releaser) = self.releaser.clone() else { return Ok(()) };
         let (folder, names, committed) = (self.folder.clone(), self.names.clone(), committed.clone());
         blocking("releasing files", move || {

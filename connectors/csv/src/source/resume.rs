@@ -18,19 +18,12 @@ use unbatch_object_files::{ObjectStat, TextError, TextReader};
 
 impl Feed {
     pub(super) fn resume(&mut self, open: OpenFile) -> Result<(), Halt> {
+        if open.note.dump.is_some() || self.shared.dumps.is_some() {
+            return self.resume_dump(open);
+        }
         let name = open.note.path.clone();
         let at = self.shared.folder.at(&name);
-        let Some(mut stat) = self.shared.folder.look(&name)? else { return Err(gone(&at, &open).into()) };
-        // the same kernel sees the same file, untouched, or it is the same upload: what was read of it is still there
-        let is_same_host = open.note.host.is_some() && open.note.host == self.host;
-        let is_untouched = open.note.stat == stat && (is_same_host || !stat.is_local());
-        if !is_untouched {
-            stat = self.settled(&name, stat)?;
-        }
-        if is_untouched {
-            // a listing tells more of a time than a look does
-            stat = open.note.stat.clone();
-        }
+        let (stat, is_untouched) = self.stat_to_go_on(&open)?;
         if open.note.way != self.way {
             let help = "`compression`, `entry` or `dialect.encoding` changed while the file was partly read; change it back, or set the file to `again` or `done`";
             let error = Error::misconfigured("going on with a file failed: its rows so far were read in another way");
@@ -75,6 +68,21 @@ impl Feed {
             "has another rest than before; it goes on behind the rows that were committed, which are the same";
         Word::Notice { code: "mended", subject: open.note.path.clone(), message }.say(&self.reports);
         Ok(())
+    }
+
+    /// The file as it stands there now, and whether it is untouched since it was read.
+    pub(super) fn stat_to_go_on(&mut self, open: &OpenFile) -> Result<(ObjectStat, bool), Halt> {
+        let name = &open.note.path;
+        let Some(stat) = self.shared.folder.look(name)? else {
+            return Err(gone(&self.shared.folder.at(name), open).into());
+        };
+        // the same kernel sees the same file, untouched, or it is the same upload: what was read of it is still there
+        let is_same_host = open.note.host.is_some() && open.note.host == self.host;
+        if open.note.stat == stat && (is_same_host || !stat.is_local()) {
+            // a listing tells more of a time than a look does
+            return Ok((open.note.stat.clone(), true));
+        }
+        Ok((self.settled(name, stat)?, false))
     }
 
     /// Waits until a file that was touched stands still.

@@ -109,7 +109,8 @@ impl Drops {
         bound: Bound,
         change: impl FnOnce(&mut Settings),
     ) -> Result<Run, Error> {
-        let mut settings = Settings { limits: limits(), stop_after: StopAfter::default(), owns: Owns::default() };
+        let mut settings =
+            Settings { limits: limits(), stop_after: StopAfter::default(), owns: Owns::default(), looks_only: false };
         change(&mut settings);
         let mut place = place(self.pipeline);
         place.base = self.base.path().to_owned();
@@ -119,7 +120,8 @@ impl Drops {
 
     /// Opens another split.
     pub async fn open_in(&self, place: CheckContext, bound: Bound) -> Result<Run, Error> {
-        let settings = Settings { limits: limits(), stop_after: StopAfter::default(), owns: Owns::default() };
+        let settings =
+            Settings { limits: limits(), stop_after: StopAfter::default(), owns: Owns::default(), looks_only: false };
         self.open_as(place, settings, Checkpoint::default(), bound).await
     }
 
@@ -136,6 +138,7 @@ impl Drops {
         cx.stop_after = settings.stop_after;
         cx.ownership = Arc::new(settings.owns);
         cx.generation = self.generation;
+        cx.looks_only = settings.looks_only;
         let reports = cx.reports.clone();
         let source = CsvDrops::open(self.config(), cx).await?;
         Ok(Run {
@@ -146,6 +149,7 @@ impl Drops {
             committed: resume,
             pending: vec![],
             rows: vec![],
+            ops: vec![],
             rejected: vec![],
             replayed: vec![],
         })
@@ -165,6 +169,7 @@ pub struct Settings {
     pub limits: Limits,
     pub stop_after: StopAfter,
     pub owns: Owns,
+    pub looks_only: bool,
 }
 
 impl Settings {
@@ -201,6 +206,8 @@ pub struct Run {
     pending: Vec<Advance>,
     /// Good rows: `stock.csv:2 1|a`.
     pub rows: Vec<String>,
+    /// What was done to each of them.
+    pub ops: Vec<&'static str>,
     pub rejected: Vec<RejectedRow>,
     /// Entries of parked files that are done with.
     pub replayed: Vec<QuarantineEntry>,
@@ -216,6 +223,7 @@ impl Run {
         self.reports.commit(self.reports.take_open());
         for (i, text) in row_texts(&batch.rows).into_iter().enumerate() {
             self.rows.push(format!("{} {text}", batch.origin.rows.row(i)));
+            self.ops.push(batch.ops.at(i).letter());
         }
         self.rejected.extend(batch.rejected);
         self.replayed.extend(batch.replayed);

@@ -4,13 +4,14 @@ use super::{cell, prose};
 use unbatch_api::error::CodeEntry;
 
 /// Where codes are from, in the order in which a newcomer meets them.
-const TABLES: [(&str, &[CodeEntry]); 8] = [
+const TABLES: [(&str, &[CodeEntry]); 9] = [
     ("Pipeline files and the runtime file", unbatch_engine::config::CODES),
     ("Commands", unbatch::codes::CODES),
     ("Running pipelines", unbatch_engine::codes::CODES),
     ("Steps", unbatch_steps::CODES),
     ("Source csv_drops", unbatch_csv::CODES),
     ("Files in folders and object stores", unbatch_object_files::CODES),
+    ("Full dumps", unbatch_csv::FULL_DUMP_CODES),
     ("The Kafka cluster", unbatch_kafka_client::CODES),
     ("Sink topic", unbatch_kafka::CODES),
 ];
