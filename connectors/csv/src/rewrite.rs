@@ -40,7 +40,7 @@ pub fn cells(config: &CsvDropsConfig, text: &[u8]) -> Result<Vec<RawCell>> {
     let names = header.unwrap_or_else(|| names_by_position(config, cells.len()));
     let cell = |(column, cell): (String, &Cell)| {
         let text = String::from_utf8_lossy(&cell.content).into_owned();
-        RawCell { column, text: Some(text).filter(|_| !cell.raw.is_empty()) }
+        RawCell { column, text: (!cell.raw.is_empty()).then_some(text) }
     };
     Ok(names.into_iter().zip(&cells).map(cell).collect())
 }

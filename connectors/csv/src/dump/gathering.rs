@@ -97,7 +97,7 @@ impl Gathering {
         let Step::Rows(rows) = reader.step()? else { return Ok(None) };
         let is_one = rows.rows.num_rows() == 1 && rows.refused.is_empty();
         let is_alike = rows.rows.num_columns() >= self.keys.columns.len();
-        Ok(Some(rows.rows).filter(|_| is_one && is_alike))
+        Ok((is_one && is_alike).then_some(rows.rows))
     }
 }
 

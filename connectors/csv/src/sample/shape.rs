@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use unbatch_api::{Error, Result};
 
 /// In the order in which they are preferred when they fit alike.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+const DELIMITERS: [u8; 4] = *b",;\t|";
 /// Records that a delimiter is tried on.
 const TRIED_MAX: usize = 2_000;
 /// Share of records with one and the same width from which on a delimiter is taken, and is taken for another possible one.

@@ -124,7 +124,7 @@ fn next_night(rng: &mut StdRng, table: &Table) -> (Table, Vec<Change>) {
     for _ in 0..rng.random_range(0..200) {
         let key = (format!("NL-{}", rng.random_range(0..100_000)), rng.random_range(-2..3));
         if !table.contains_key(&key) && !next.contains_key(&key) {
-            let title = Some(String::new()).filter(|_| rng.random_bool(0.5));
+            let title = rng.random_bool(0.5).then_some(String::new());
             log.push(('c', key.clone(), title.clone()));
             next.insert(key, title);
         }
