@@ -221,7 +221,6 @@ impl Feed {
     fn tell_parked(&self, listing: &Listing, is_first_look: bool) {
         let newest = listing.files.iter().filter_map(|(name, _)| self.shared.ledger.of(name).next_back());
         let mut parked: Vec<_> = newest.filter(|entry| entry.outcome == Outcome::Failed).collect();
-        self.reports.set("files_parked", parked.len() as i64);
         if is_first_look {
             parked.sort_by_key(|entry| entry.seq);
             for entry in parked.iter().skip(parked.len().saturating_sub(PARKED_TOLD_MAX)) {
@@ -229,6 +228,8 @@ impl Feed {
                 self.reports.notice("parked", &entry.path, &format!("was parked before this start ({why})"));
             }
         }
+        // behind the words, so that who reads the number finds what it counts
+        self.reports.set("files_parked", parked.len() as i64);
     }
 
     /// Parked files that a person gave up meanwhile are done with.
