@@ -41,6 +41,10 @@ use terminal::Terminal;
 use unbatch_api::Error;
 use unbatch_engine::Registry;
 
+/// Every binary that is a worker has it; see the manifest of the workspace for why.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use exit::Exit;
 pub use runtime_file::RuntimeConfig;
 

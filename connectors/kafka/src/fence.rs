@@ -337,7 +337,7 @@ fn look_for_newer(admin: &Admin, state: &State, cx: &SinkContext, ends: &BTreeMa
         let (last, mut seen, mut newer) = (state.last[name][partition], 0, None);
         let left = deadline.saturating_duration_since(Instant::now());
         let read = admin.read_visible(name, *partition, last + 1, left, |record| {
-            let u = record.header(crate::headers::EPOCH).and_then(|u| std::str::from_utf8(u).ok());
+            let u = record.header(crate::headers::EPOCH_NAME).and_then(|u| std::str::from_utf8(u).ok());
             let seq = u.and_then(|u| u.strip_prefix(&mark)).and_then(|seq| seq.parse::<u64>().ok());
             newer = seq.filter(|seq| *seq > state.facts.seq);
             seen += 1;

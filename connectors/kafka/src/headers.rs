@@ -6,20 +6,23 @@
 
 use crate::config::HeaderSet;
 use crate::record::{RowText, write_text, write_timestamp_utc};
+use std::ffi::CStr;
 use std::fmt::Write;
 use unbatch_api::arrow::array::{Array, AsArray, PrimitiveArray};
 use unbatch_api::arrow::datatypes::TimestampMicrosecondType;
 use unbatch_api::{Batch, Error, Op, OriginColumns, Result};
 
 /// Mark of the epoch: `generation.split.seq`.
-pub(crate) const EPOCH: &str = "u";
+pub(crate) const EPOCH: &CStr = c"u";
+/// The same, for readers.
+pub(crate) const EPOCH_NAME: &str = "u";
 
 impl HeaderSet {
     /// The header beside `u`; a record has it when there is something to say.
-    pub(crate) fn row_header(self) -> &'static str {
+    pub(crate) fn row_header(self) -> &'static CStr {
         match self {
-            Self::Full => "meta",
-            Self::Minimal => "unchanged",
+            Self::Full => c"meta",
+            Self::Minimal => c"unchanged",
         }
     }
 }

@@ -7,12 +7,12 @@ use crate::state::LastOffsets;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use unbatch_api::{Error, Result};
-use unbatch_kafka_client::{ClientLog, Cluster, Purpose, Refusal, flush_briefly, rides_out};
+use unbatch_kafka_client::{ClientLog, Cluster, Purpose, Refusal, Row, RowProducer, flush_briefly, rides_out};
 
 /// First pause of librdkafka before it sends a request again; it waits at least 0.8 of it (its jitter is 20 %).
 pub(crate) const RETRY_BACKOFF: Duration = Duration::from_millis(250);
@@ -34,6 +34,8 @@ const LINGER: Duration = Duration::from_millis(100);
 const GIVE_UP: Duration = Duration::from_secs(5);
 /// Looking at the end of a partition while there is nothing else to do.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(1);
+/// What a record costs the client at least, in bytes, however small it is: measured, rows of 250 bytes with two headers take 700.
+const RECORD_BYTES_LEAST: usize = 640;
 /// Records handed over between two looks at the delivery reports.
 const POLL_EVERY: usize = 1024;
 
@@ -50,7 +52,7 @@ pub(crate) struct Plan {
 
 /// An initialised producer: every earlier one with its transactional id is fenced.
 pub(crate) struct Transactions {
-    producer: BaseProducer<Deliveries>,
+    producer: RowProducer<Deliveries>,
     deliveries: Deliveries,
     timeout: Duration,
 }
@@ -70,7 +72,7 @@ impl Plan {
             .set("retry.backoff.max.ms", (RETRY_BACKOFF * 4).as_millis().to_string())
             // Our own limit is the topic's (rule K8); the client's must not be lower.
             .set("message.max.bytes", "1000000000")
-            .set("queue.buffering.max.messages", "1000000")
+            .set("queue.buffering.max.messages", (self.queue_bytes / RECORD_BYTES_LEAST).to_string())
             .set("queue.buffering.max.kbytes", (self.queue_bytes / 1024).max(1024).to_string())
             .set("compression.type", self.compression.as_str());
         let asked: Option<usize> = self.cluster.property("batch.size").and_then(|size| size.parse().ok());
@@ -87,7 +89,7 @@ impl Plan {
         }
         let deliveries = Deliveries::default();
         let producer: BaseProducer<Deliveries> = self.cluster.client(&config, deliveries.clone())?;
-        let transactions = Transactions { producer, deliveries, timeout: self.transaction_timeout };
+        let transactions = Transactions { producer: producer.into(), deliveries, timeout: self.transaction_timeout };
         transactions.init(self)?;
         Ok(transactions)
     }
@@ -137,45 +139,44 @@ impl Transactions {
     }
 
     fn produce_record(&self, chunk: &Chunk, index: usize) -> Result<(), Refusal> {
-        let (span, pieces) = (&chunk.spans[index], chunk.pieces(index));
-        let headers = with(OwnedHeaders::new_with_capacity(2), headers::EPOCH, chunk.epoch.as_bytes());
-        let headers = with(headers, chunk.headers.row_header(), pieces.row_header);
-        let mut record = BaseRecord::with_opaque_to(&chunk.destination.name, chunk.destination.index + 1)
-            .partition(span.partition)
-            .headers(headers);
-        if span.has_key {
-            record = record.key(pieces.key);
-        }
-        if !span.tombstone {
-            record = record.payload(pieces.value);
-        }
-        self.send(record)
+        let (span, pieces, destination) = (&chunk.spans[index], chunk.pieces(index), &chunk.destination);
+        let row = Row {
+            topic: &destination.name,
+            topic_index: destination.index,
+            partition: span.partition,
+            key: span.has_key.then_some(pieces.key),
+            value: (!span.tombstone).then_some(pieces.value),
+            headers: [(headers::EPOCH, chunk.epoch.as_bytes()), (chunk.headers.row_header(), pieces.row_header)],
+            opaque: destination.index + 1,
+        };
+        self.hand_over(|| self.producer.send_row(&row).map_err(KafkaError::MessageProduction))
     }
 
     /// Hands over one record that is not a row: state, note, schema, quarantine entry.
     pub fn produce_one(&self, topic: &str, partition: i32, key: &str, value: Option<&[u8]>) -> Result<(), Refusal> {
-        let mut record: BaseRecord<'_, str, [u8], usize> =
-            BaseRecord::with_opaque_to(topic, 0).partition(partition).key(key);
-        if let Some(value) = value {
-            record = record.payload(value);
-        }
-        self.send(record)
+        self.hand_over(|| {
+            let mut record: BaseRecord<'_, str, [u8], usize> =
+                BaseRecord::with_opaque_to(topic, 0).partition(partition).key(key);
+            if let Some(value) = value {
+                record = record.payload(value);
+            }
+            self.producer.send(record).map_err(|(error, _)| error)
+        })
     }
 
-    fn send<K: rdkafka::message::ToBytes + ?Sized>(
-        &self,
-        mut record: BaseRecord<'_, K, [u8], usize>,
-    ) -> Result<(), Refusal> {
-        let deadline = Instant::now() + self.timeout;
+    /// Tries until the client takes it, which has bounds for what it holds.
+    fn hand_over(&self, attempt: impl Fn() -> Result<(), KafkaError>) -> Result<(), Refusal> {
+        let mut deadline = None;
         loop {
-            match self.producer.send(record) {
+            match attempt() {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(Code::QueueFull), back)) if Instant::now() < deadline => {
-                    record = back;
+                Err(KafkaError::MessageProduction(Code::QueueFull))
+                    if Instant::now() < *deadline.get_or_insert_with(|| Instant::now() + self.timeout) =>
+                {
                     flush_briefly(&self.producer, Duration::from_millis(2));
                     self.serve_deliveries();
                 }
-                Err((e, _)) => return Err(self.fatal().unwrap_or_else(|| Refusal::from(e))),
+                Err(e) => return Err(self.fatal().unwrap_or_else(|| Refusal::from(e))),
             }
             if let Some(refusal) = self.deliveries.failed() {
                 return Err(self.fatal().unwrap_or(refusal));
@@ -278,10 +279,6 @@ impl Transactions {
         let (code, text) = self.producer.client().fatal_error()?;
         Some(Refusal { code, text })
     }
-}
-
-fn with(headers: OwnedHeaders, key: &str, value: &[u8]) -> OwnedHeaders {
-    if value.is_empty() { headers } else { headers.insert(Header { key, value: Some(value) }) }
 }
 
 /// Counts what is delivered. The opaque of a record is the place of its topic, counted from 1; 0 is not counted.

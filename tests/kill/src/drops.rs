@@ -13,6 +13,8 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use crate::Outcome;
+use crate::depth::Depths;
+use crate::nights::Nights;
 use crate::packing::{self, Spoilt};
 use crate::server::{Bucket, Server};
 use crate::source::Source;
@@ -20,10 +22,10 @@ use crate::source::Source;
 /// One in so many rounds has files of more than a batch, so that they are committed in pieces.
 const LARGE_EVERY: u32 = 14;
 
-/// Feeds that have few files a night, so that it does not take a million rows to make them large.
 /// The same of packed files and of those in a store, of which some are larger than a piece of the decoder then (1 MiB).
 const LARGE_ELSEWHERE_EVERY: u32 = 4;
 
+/// Feeds that have few files a night, so that it does not take a million rows to make them large.
 const FEW_FILES: [Feed; 2] = [Feed::Prices, Feed::WebOrders];
 
 /// Partitions of the topic.
@@ -46,12 +48,18 @@ enum Place {
     Bucket(Bucket),
 }
 
+/// What must come of the files.
+pub(crate) enum Truth {
+    /// Each adds rows.
+    Rows { ledger: Box<Ledger>, feed: Feed, spoilt: Spoilt },
+    /// Each is the whole table.
+    Nights(Nights),
+}
+
 /// Generated files, where they are dropped, and which are still to come.
 pub(crate) struct Drops {
-    pub(crate) ledger: Ledger,
-    pub(crate) feed: Feed,
+    pub(crate) truth: Truth,
     pub(crate) after: After,
-    pub(crate) spoilt: Spoilt,
     home: PathBuf,
     place: Place,
     is_packed: bool,
@@ -63,22 +71,20 @@ pub(crate) struct Drops {
 }
 
 impl Drops {
-    /// Generates the files of one night below `home`. `bucket`: where they go when the source is a store.
+    /// Generates the files below `home`. `bucket`: where they go when the source is a store.
     pub(crate) fn generate(home: &Path, source: Source, bucket: Option<Bucket>, rng: &mut StdRng) -> Outcome<Drops> {
-        let (large_every, large) = match source {
-            Source::Folder => (LARGE_EVERY, 48.0..56.0),
-            Source::Packed | Source::S3 => (LARGE_ELSEWHERE_EVERY, 50.0..65.0),
+        let is_packed = match source {
+            Source::Folder => false,
+            Source::Packed => true,
+            Source::Dump | Source::S3 => rng.random_bool(0.5),
         };
-        let (feed, scale) = if rng.random_ratio(1, large_every) {
-            (FEW_FILES[rng.random_range(0..FEW_FILES.len())], rng.random_range(large))
-        } else {
-            (Feed::ALL[rng.random_range(0..Feed::ALL.len())], rng.random_range(1.0..5.0))
+        let (truth, waves) = match source {
+            Source::Dump => {
+                let (nights, waves) = Nights::generate(home, is_packed, rng)?;
+                (Truth::Nights(nights), waves)
+            }
+            Source::Folder | Source::Packed | Source::S3 => rows(home, source, is_packed, rng)?,
         };
-        let generated = home.join(GENERATED);
-        let world = World::new(rng.random(), scale).map_err(|e| e.to_string())?;
-        let request = Request { feeds: vec![feed], nights: 1, faults: Faults::All };
-        generate(&world, &request, &generated).map_err(|e| format!("generating files: {e}"))?;
-        let ledger = Ledger::open(&generated).map_err(|e| e.to_string())?;
         let marker = rng.random_ratio(1, 3).then(|| ".done".to_owned());
         let place = match bucket {
             Some(bucket) => Place::Bucket(bucket),
@@ -86,22 +92,9 @@ impl Drops {
                 DropFolder::new(home.join("drops"), marker.clone(), SameName::Replace).map_err(|e| e.to_string())?,
             ),
         };
-        let after = [After::Keep, After::Keep, After::Delete, After::MoveTo][rng.random_range(0..4)];
-        let mut waves = waves(&ledger);
-        let is_packed = match source {
-            Source::Folder => false,
-            Source::Packed => true,
-            Source::S3 => rng.random_bool(0.5),
-        };
-        let spoilt = match is_packed {
-            true => packing::pack_all(home, &ledger, &mut waves, rng)?,
-            false => Spoilt::default(),
-        };
         Ok(Drops {
-            ledger,
-            feed,
-            after,
-            spoilt,
+            truth,
+            after: [After::Keep, After::Keep, After::Delete, After::MoveTo][rng.random_range(0..4)],
             home: home.to_owned(),
             place,
             is_packed,
@@ -115,22 +108,31 @@ impl Drops {
     /// Writes the pipeline file, and returns its path and the topic's name, which is of the deployment as the pipeline is: a
     /// cluster may have several.
     pub(crate) fn write_pipeline(&self, home: &Path, deployment: &str, pipeline: &str) -> Outcome<(PathBuf, String)> {
-        let feed = &self.ledger.truth().feeds[&self.feed];
-        let mut source = feed.source.clone();
+        let (mut source, key) = match &self.truth {
+            Truth::Rows { ledger, feed, .. } => {
+                let feed = &ledger.truth().feeds[feed];
+                (feed.source.clone(), json!(feed.key))
+            }
+            // the key of the table is that of the topic
+            Truth::Nights(_) => (Nights::source(), Value::Null),
+        };
         if self.is_packed {
             source["match"] = json!(format!("{}*", source["match"].as_str().unwrap_or_default()));
         }
-        let archive = match &self.place {
+        let (archive, baselines) = match &self.place {
             Place::Folder(_) => {
                 (source["url"], source["poll"]) = (json!("file:drops/"), json!("20ms"));
-                json!("file:archive/")
+                (json!("file:archive/"), json!("file:baselines/"))
             }
             Place::Bucket(bucket) => {
                 (source["url"], source["poll"]) = (json!(bucket.url("in")), json!("50ms"));
                 source["store"] = bucket.store();
-                json!(bucket.url("archive"))
+                (json!(bucket.url("archive")), json!(bucket.url("baselines")))
             }
         };
+        if let Truth::Nights(_) = &self.truth {
+            source["mode"] = Nights::mode(&baselines);
+        }
         source["ready_when"] = match &self.marker {
             Some(suffix) => json!({"marker": suffix}),
             None => json!({"stable_for": "20ms"}),
@@ -141,12 +143,16 @@ impl Drops {
             After::MoveTo => json!({"move_to": archive}),
         };
         let topic = format!("{deployment}.{pipeline}.rows");
+        let mut sink = json!({"name": topic, "partitions": PARTITIONS, "format": "json"});
+        if !key.is_null() {
+            sink["key"] = key;
+        }
         // YAML has JSON's form among its own
         let file = json!({
             "version": 1,
             "pipeline": pipeline,
             "source": {"csv_drops": source},
-            "sink": {"topic": {"name": topic, "key": feed.key, "partitions": PARTITIONS, "format": "json"}},
+            "sink": {"topic": sink},
             "commit": {"every": "50ms", "rows": 500},
         });
         let path = home.join(format!("{pipeline}.yaml"));
@@ -214,7 +220,26 @@ impl Drops {
 
     /// Rows of the largest file.
     pub(crate) fn most_rows(&self) -> u64 {
-        self.ledger.truth().files.iter().map(|file| file.good).max().unwrap_or_default()
+        let all = self.waves.iter().flatten().chain(&self.coming).chain(&self.dropped);
+        all.map(|file| file.good).max().unwrap_or_default()
+    }
+
+    /// Where the rows of large files stand; `None` when there are none.
+    pub(crate) fn depths(&self) -> Outcome<Option<Depths>> {
+        match &self.truth {
+            Truth::Rows { ledger, feed, .. } => Depths::of(ledger, *feed),
+            Truth::Nights(_) => Ok(None),
+        }
+    }
+
+    /// What the files are, for the story of the round.
+    pub(crate) fn describe(&self) -> String {
+        let form = if self.is_packed { "packed" } else { "plain" };
+        let what = match &self.truth {
+            Truth::Rows { ledger, feed, spoilt } => format!("{feed:?}, {:?}, {spoilt:?}", ledger.truth().totals),
+            Truth::Nights(nights) => nights.to_string(),
+        };
+        format!("{form}, {what}, after {:?}", self.after)
     }
 
     /// The server that the files are on, if they are on one.
@@ -227,10 +252,6 @@ impl Drops {
             Place::Folder(_) => None,
             Place::Bucket(bucket) => Some(bucket),
         }
-    }
-
-    pub(crate) fn is_packed(&self) -> bool {
-        self.is_packed
     }
 
     fn put(&mut self, file: FileTruth) -> Outcome<()> {
@@ -254,6 +275,30 @@ pub(crate) fn write(path: &Path, document: &Value) -> Outcome<()> {
 
 fn has_rows(file: &FileTruth) -> bool {
     file.outcome == Expected::Loaded && file.good > 0
+}
+
+/// Files of one night of a feed.
+fn rows(home: &Path, source: Source, is_packed: bool, rng: &mut StdRng) -> Outcome<(Truth, Vec<Vec<FileTruth>>)> {
+    let (large_every, large) = match source {
+        Source::Folder => (LARGE_EVERY, 48.0..56.0),
+        _ => (LARGE_ELSEWHERE_EVERY, 50.0..65.0),
+    };
+    let (feed, scale) = if rng.random_ratio(1, large_every) {
+        (FEW_FILES[rng.random_range(0..FEW_FILES.len())], rng.random_range(large))
+    } else {
+        (Feed::ALL[rng.random_range(0..Feed::ALL.len())], rng.random_range(1.0..5.0))
+    };
+    let generated = home.join(GENERATED);
+    let world = World::new(rng.random(), scale).map_err(|e| e.to_string())?;
+    let request = Request { feeds: vec![feed], nights: 1, faults: Faults::All };
+    generate(&world, &request, &generated).map_err(|e| format!("generating files: {e}"))?;
+    let ledger = Ledger::open(&generated).map_err(|e| e.to_string())?;
+    let mut waves = waves(&ledger);
+    let spoilt = match is_packed {
+        true => packing::pack_all(home, &ledger, &mut waves, rng)?,
+        false => Spoilt::default(),
+    };
+    Ok((Truth::Rows { ledger: Box::new(ledger), feed, spoilt }, waves))
 }
 
 /// Deliveries in their order, cut where the round of delivery changes, with paths from the round's folder.
@@ -298,7 +343,8 @@ mod tests {
             }
             assert_eq!(waves, 2);
             assert!(drops.any_parked() && drops.rows_dropped() > 0);
-            let totals = drops.ledger.truth().totals;
+            let Truth::Rows { ledger, .. } = &drops.truth else { panic!("not of a ledger") };
+            let totals = ledger.truth().totals;
             assert_eq!(drops.rows_dropped(), totals.good);
             assert!(totals.bad > 0 && totals.duplicate > 0, "{totals:?}");
             let packed = fs::read_dir(home.path().join("drops")).unwrap().flatten();

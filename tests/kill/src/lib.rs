@@ -17,6 +17,7 @@ mod depth;
 mod drops;
 mod figures;
 mod moment;
+mod nights;
 mod owner;
 mod packing;
 mod round;

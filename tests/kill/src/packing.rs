@@ -87,6 +87,11 @@ pub(crate) fn pack_all(
     Ok(spoilt)
 }
 
+/// A file that is packed whole, and what is put behind its name.
+pub(crate) fn gz(text: &[u8], rng: &mut StdRng) -> io::Result<(Vec<u8>, &'static str)> {
+    Packing::Gz.whole(text, rng).map(|packed| (packed, Packing::Gz.ending()))
+}
+
 /// The name that the truth has for a delivered file.
 pub(crate) fn name_in_truth(name: &str) -> &str {
     let name = name.strip_suffix(Packing::Gz.ending()).unwrap_or(name);

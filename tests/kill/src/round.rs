@@ -137,7 +137,8 @@ impl<'a> Round<'a> {
         drops::write(&runtime, &file)?;
         let bucket = match order.source {
             Source::S3 => Some(site.bucket().ok_or("there is no S3 server here")?),
-            Source::Folder | Source::Packed => None,
+            Source::Dump if rng.random_bool(0.4) => site.bucket(),
+            Source::Folder | Source::Packed | Source::Dump => None,
         };
         let outages_left = if bucket.is_some() { rng.random_range(0..=3) } else { 0 };
         let drops = Drops::generate(home, order.source, bucket, &mut rng)?;
@@ -156,19 +157,14 @@ impl<'a> Round<'a> {
             runtime,
             transaction_timeout,
             begun: Instant::now(),
-            depths: Depths::of(&drops.ledger, drops.feed)?,
+            depths: drops.depths()?,
             outages_left,
             story: Vec::new(),
             drops,
         };
-        let totals = round.drops.ledger.truth().totals;
-        let (feed, after) = (round.drops.feed, round.drops.after);
-        let form = if round.drops.is_packed() { "packed" } else { "plain" };
-        let source = order.source.name();
-        round.note(format!(
-            "{source}, {form}, {feed:?}, after {after:?}, transactions end after {transaction_timeout:?}, {totals:?}, {:?}",
-            round.drops.spoilt
-        ));
+        let (source, files) = (order.source.name(), round.drops.describe());
+        let place = if round.drops.server().is_some() { "on S3" } else { "in a folder" };
+        round.note(format!("{source}, {place}, {files}, transactions end after {transaction_timeout:?}"));
         Ok(round)
     }
 

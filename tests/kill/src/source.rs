@@ -10,18 +10,21 @@ pub enum Source {
     Folder,
     /// The same packed: gz of one member or several, zst, a few left plain, some damaged and delivered again whole.
     Packed,
+    /// Each file the whole table as it stands that night: in a folder or on the S3 server, packed or not.
+    Dump,
     /// An S3 server, which is killed and frozen in some rounds; plain files, or packed ones.
     S3,
 }
 
 impl Source {
-    pub const ALL: [Source; 3] = [Source::Folder, Source::Packed, Source::S3];
+    pub const ALL: [Source; 4] = [Source::Folder, Source::Packed, Source::Dump, Source::S3];
 
     /// As it is printed, and given in `UNBATCH_KILL_SOURCE`.
     pub fn name(self) -> &'static str {
         match self {
             Source::Folder => "folder",
             Source::Packed => "packed",
+            Source::Dump => "dump",
             Source::S3 => "s3",
         }
     }
@@ -32,6 +35,6 @@ impl Source {
 
     /// The source of a mixed round.
     pub fn draw(rng: &mut StdRng) -> Source {
-        [Source::Folder, Source::Folder, Source::Packed, Source::S3][rng.random_range(0..4)]
+        [Source::Folder, Source::Folder, Source::Packed, Source::Dump, Source::S3][rng.random_range(0..5)]
     }
 }

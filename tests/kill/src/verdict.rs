@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use newlimits::truth::{Comparison, FailedFiles, Order, Outcome as Expected, Record, Rejection};
-use newlimits::{FileReport, Report};
+use newlimits::truth::{Comparison, FailedFiles, Ledger, Order, Outcome as Expected, Record, Rejection};
+use newlimits::{Feed, FileReport, Report};
 use serde_json::Value;
 use unbatch_test_harness::{Reader, Record as Read};
 
 use crate::Outcome;
-use crate::drops::Drops;
+use crate::drops::{Drops, Truth};
 use crate::figures::Figures;
-use crate::packing::name_in_truth;
+use crate::packing::{Spoilt, name_in_truth};
 
 /// Where the results of a pipeline are.
 pub(crate) struct Results<'a> {
@@ -34,8 +34,23 @@ pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figur
     let rejections = without_marks(&entries)?;
     figures.in_topic = records.len() as u64;
     figures.in_quarantine = rejections.len() as u64;
+    match &drops.truth {
+        Truth::Rows { ledger, feed, spoilt } => hold_against(ledger, *feed, spoilt, &records, rejections, figures),
+        Truth::Nights(nights) => nights.judge(&records, &rejections, figures),
+    }
+}
+
+/// Of files that add rows.
+fn hold_against(
+    ledger: &Ledger,
+    feed: Feed,
+    spoilt: &Spoilt,
+    records: &[Read],
+    rejections: Vec<&Read>,
+    figures: &mut Figures,
+) -> Outcome<()> {
     let how = Comparison {
-        feed: Some(drops.feed),
+        feed: Some(feed),
         failed_files: FailedFiles::Prefix,
         order: Order::InFile,
         ..Comparison::default()
@@ -43,16 +58,15 @@ pub(crate) fn judge(drops: &Drops, results: &Results<'_>, limit: Duration, figur
     let records = records.iter().map(|record| Ok(row(record)));
     let mut rejections: Vec<Rejection> = rejections.into_iter().map(rejection).collect::<Outcome<_>>()?;
     let mut of_spoilt = Figures::default();
-    drops.spoilt.sort_out(&mut rejections, &mut of_spoilt);
-    let report = drops
-        .ledger
+    spoilt.sort_out(&mut rejections, &mut of_spoilt);
+    let report = ledger
         .compare(&how, records, rejections.into_iter().map(Ok))
         .map_err(|e| format!("comparing with the ledger: {e}"))?;
-    let spoilt = drops.spoilt.check(&report, &mut of_spoilt);
+    let checked = spoilt.check(&report, &mut of_spoilt);
     count(&report, figures);
     figures.add(&of_spoilt);
-    spoilt?;
-    check_sums(drops, &report, figures)
+    checked?;
+    check_sums(ledger, &report, figures)
 }
 
 /// An entry that is done with is written once more, with a mark: after the entry itself, and once.
@@ -80,14 +94,14 @@ fn count(report: &Report, figures: &mut Figures) {
 }
 
 /// Row by row nothing differs, and the sums agree with the truth's own totals too, which were counted apart.
-fn check_sums(drops: &Drops, report: &Report, figures: &Figures) -> Outcome<()> {
+fn check_sums(ledger: &Ledger, report: &Report, figures: &Figures) -> Outcome<()> {
     if !report.is_equal() {
         return Err(format!("topic and quarantine differ from the ledger\n{report}"));
     }
     let loaded = |of: fn(&FileReport) -> u64| -> u64 {
         report.files.iter().filter(|file| file.outcome == Expected::Loaded).map(of).sum()
     };
-    let totals = drops.ledger.truth().totals;
+    let totals = ledger.truth().totals;
     let (good, bad) = (loaded(|file| file.found), loaded(|file| file.rejections_found));
     if (good, bad) != (totals.good, totals.bad) {
         return Err(format!("{good} good and {bad} bad rows of loaded files, the truth has {totals:?}\n{report}"));

@@ -96,3 +96,9 @@ fn a_failpoint_and_sigkill_lose_and_double_nothing_of_files_on_s3() {
     rounds_from(Source::S3, Mode::Failpoint, 1);
     rounds_from(Source::S3, Mode::Kill, 1);
 }
+
+#[test]
+fn a_failpoint_and_sigkill_lose_and_double_no_change_of_full_dumps() {
+    rounds_from(Source::Dump, Mode::Failpoint, 2);
+    rounds_from(Source::Dump, Mode::Kill, 1);
+}

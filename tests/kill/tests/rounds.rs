@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `UNBATCH_ROUNDS` | how many; without it none, since the tests of `modes` run some of each |
 //! | `UNBATCH_KILL_MODE` | only this mode |
-//! | `UNBATCH_KILL_SOURCE` | only this source: `folder`, `packed` or `s3` |
+//! | `UNBATCH_KILL_SOURCE` | only this source: `folder`, `packed`, `dump` or `s3` |
 //! | `UNBATCH_SEED` | the seed; that of the first round itself, so a failed round is repeated with `UNBATCH_ROUNDS=1` |
 //! | `UNBATCH_SABOTAGE` | rules the product leaves out, to see what finds it; then failed rounds are what is hoped for |
 //!

@@ -1,4 +1,4 @@
-//! The only unsafe code of the crate: administrative requests that the safe wrapper lacks or spreads over threads of its
+//! The unsafe code of the crate (the rest is [`crate::row_producer`]): administrative requests that the safe wrapper lacks or spreads over threads of its
 //! own, asked through the C API of librdkafka 2.12 (`rdkafka.h`, section "Admin API") on the handle of an existing client.
 //!
 //! Shape of each request: build the C objects, send them with a private queue, wait for the one event that answers, copy

@@ -15,6 +15,7 @@ pub mod internal;
 pub mod limits;
 mod properties;
 mod reader;
+mod row_producer;
 mod settings;
 
 pub use admin::{Admin, Brokers, Created, NewTopic, TopicFacts};
@@ -26,4 +27,5 @@ pub use ffi::{EndOf, TopicPartition, flush_briefly};
 pub use internal::InternalTopics;
 pub use properties::{ALLOWED, AllowedProperty};
 pub use reader::{Record, Start, TopicReader};
+pub use row_producer::{Row, RowProducer};
 pub use settings::{Auth, KafkaSettings, Login, PropertyValue, Tls, Verify};

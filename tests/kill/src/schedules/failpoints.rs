@@ -6,7 +6,7 @@ use unbatch_test_harness::Signal;
 use super::drop_some;
 use crate::Outcome;
 use crate::arrows;
-use crate::drops::After;
+use crate::drops::{After, Drops, Truth};
 use crate::moment::Moment;
 use crate::owner::{END, wait};
 use crate::round::{Round, Start};
@@ -31,7 +31,7 @@ enum Action {
 }
 
 pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
-    let arrows: Vec<&String> = arrows::all().iter().filter(|arrow| is_passed(arrow, round.drops.after)).collect();
+    let arrows: Vec<&String> = arrows::all().iter().filter(|arrow| is_passed(arrow, &round.drops)).collect();
     for _ in 0..round.rng.random_range(1..=2) {
         let arrow = arrows[round.rng.random_range(0..arrows.len())];
         let action =
@@ -49,13 +49,16 @@ pub(super) fn play(round: &mut Round<'_>) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a run passes the arrow at all: files that are kept are not released, and only those that are moved are archived.
-fn is_passed(arrow: &str, after: After) -> bool {
-    match after {
+/// Whether a run passes the arrow at all: files that are kept are not released, only those that are moved are archived, and only full
+/// dumps have baselines.
+fn is_passed(arrow: &str, drops: &Drops) -> bool {
+    let is_of_dumps = arrow.contains("baseline") || arrow.contains("compare");
+    let is_released = match drops.after {
         After::Keep => !arrow.contains("release") && !arrow.contains("archive"),
         After::Delete => !arrow.contains("archive"),
         After::MoveTo => true,
-    }
+    };
+    is_released && (!is_of_dumps || matches!(drops.truth, Truth::Nights(_)))
 }
 
 fn one_run(round: &mut Round<'_>, action: Action, failpoints: String) -> Outcome<()> {
