@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Measures the release build and writes tests/benchmarks/RESULTS.md. Arguments go to the program: --quick.
-#   UNBATCH_BENCH_PARTS      which sections, of "source embedded kafka giants"; the others keep what they say
-#   UNBATCH_BENCH_ROWS, UNBATCH_BENCH_BIG_ROWS, UNBATCH_BENCH_GIANT_BYTES   sizes; TMPDIR: where the files lie
+#   UNBATCH_BENCH_PARTS      which sections, of "source embedded kafka dumps giants"; the others keep what they say
+#   UNBATCH_BENCH_ROWS, UNBATCH_BENCH_BIG_ROWS, UNBATCH_BENCH_DUMP_ROWS, UNBATCH_BENCH_GIANT_BYTES   sizes; TMPDIR: where the files lie
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 target=${CARGO_TARGET_DIR:-target}
 [[ $target == /* ]] || target=$PWD/$target
-parts=${UNBATCH_BENCH_PARTS:-source embedded kafka giants}
+parts=${UNBATCH_BENCH_PARTS:-source embedded kafka dumps giants}
 results=tests/benchmarks/RESULTS.md
 version=4.3.1
 work=$(mktemp -d)
@@ -31,6 +31,12 @@ connect_jars() { # prints the folder of a Kafka Connect worker with its file sou
   echo "$jars"
 }
 
+has_kafka() { # starts it once
+  [[ ${UNBATCH_TEST_KAFKA:-} ]] ||
+    UNBATCH_TEST_KAFKA=$(scripts/kafka.sh start --dir "$work/kafka" --set log.segment.delete.delay.ms=1000 --stop-with $$) || return 1
+  export UNBATCH_TEST_KAFKA
+}
+
 measure() { # part, argument of the program
   local part=$1
   shift
@@ -38,7 +44,7 @@ measure() { # part, argument of the program
   {
     cat "$work/$part.new"
     printf '\nMade by `make bench ARGS="%s"` on %s, %s cores, %s, rustc %s%s.\n\n' "$arguments" "$(date -u +%F)" "$(nproc)" \
-      "$(uname -sm)" "$(rustc --version | cut -d' ' -f2)" "$(env | grep '^UNBATCH_BENCH_[RBG].*S=' | sort | sed 's/.*/, `&`/' | tr -d '\n')"
+      "$(uname -sm)" "$(rustc --version | cut -d' ' -f2)" "$(env | grep '^UNBATCH_BENCH_[RBDG].*S=' | sort | sed 's/.*/, `&`/' | tr -d '\n')"
   } >"$work/$part.md"
 }
 
@@ -48,11 +54,12 @@ keep() { # part, heading: the section as it stands in the results
 
 arguments="$*"
 UNBATCH_BENCH_CONNECT=$(connect_jars) || echo "bench.sh: Kafka Connect is not measured: its jars cannot be had" >&2
-for part in source embedded kafka giants; do
+for part in source embedded kafka dumps giants; do
   case $part in
     source) heading="The source alone" ;;
     embedded) heading="On the embedded broker" ;;
     kafka) heading="On Apache Kafka" ;;
+    dumps) heading="Full dumps" ;;
     giants) heading="Odd giants" ;;
   esac
   if [[ " $parts " != *" $part "* ]]; then
@@ -62,13 +69,12 @@ for part in source embedded kafka giants; do
   case $part in
     source) measure source source "$@" ;;
     embedded) UNBATCH_TEST_BROKERS=embedded measure embedded topic "$@" ;;
-    kafka)
-      if UNBATCH_TEST_KAFKA=$(scripts/kafka.sh start --dir "$work/kafka" --set log.segment.delete.delay.ms=1000 --stop-with $$); then
-        export UNBATCH_TEST_KAFKA
+    kafka | dumps)
+      if has_kafka; then
         [[ ! $UNBATCH_BENCH_CONNECT ]] || export UNBATCH_BENCH_CONNECT
-        UNBATCH_TEST_BROKERS=kafka measure kafka topic "$@"
+        UNBATCH_TEST_BROKERS=kafka measure "$part" "${part/kafka/topic}" "$@"
       else
-        printf '## %s\n\nNot measured: it could not be started.\n\n' "$heading" >"$work/kafka.md"
+        printf '## %s\n\nNot measured: it could not be started.\n\n' "$heading" >"$work/$part.md"
       fi
       ;;
     giants) UNBATCH_TEST_BROKERS=embedded measure giants giants "$@" ;;
@@ -87,7 +93,7 @@ commits each second against commits each 15 s, the longest that is allowed, and 
 librdkafka without any. The peer SpoolDir was measured apart, at 59,000 rows per CPU second and 16.9 s of CPU per million rows.
 
 TEXT
-  cat "$work"/{source,embedded,kafka,giants}.md
+  cat "$work"/{source,embedded,kafka,dumps,giants}.md
 } >"$work/results.md"
 cp "$work/results.md" "$results"
 echo "written to $results" >&2

@@ -26,9 +26,9 @@ const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 /// Most bytes of a batch on the wire; less when a topic takes less.
 const BATCH_BYTES: usize = 900_000;
 /// Memory for records that the client has taken and the broker has not acknowledged.
-const QUEUE_BYTES_MAX: usize = 64 << 20;
+const QUEUE_BYTES_MAX: usize = 16 << 20;
 const QUEUED_BYTES_MIN: usize = 4 << 20;
-const QUEUED_BYTES_MAX: usize = 64 << 20;
+const QUEUED_BYTES_MAX: usize = 16 << 20;
 /// Bounds of the look for rows that are newer than the state (rule K5).
 const LOOK_RECORDS: usize = 500;
 const LOOK_TIME: Duration = Duration::from_secs(2);

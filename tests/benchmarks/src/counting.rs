@@ -21,15 +21,34 @@ pub fn must_hold(broker: &Broker, topic: &str, rows: usize) {
     assert_eq!((records, sum, squares), expected, "records in {topic}, sum of their keys and of the squares of them");
 }
 
-/// How many offsets are in `topic`, over all its partitions.
-pub fn end(broker: &Broker, topic: &str) -> u64 {
-    let mut config = broker.client();
-    let consumer: BaseConsumer = config.set("group.id", "benchmark").create().expect("a consumer");
-    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).expect("the topic's metadata");
-    let ends = metadata.topics()[0].partitions().iter().map(|partition| {
-        consumer.fetch_watermarks(topic, partition.id(), DEADLINE).map_or(0, |(_, end)| end.max(0) as u64)
-    });
-    ends.sum()
+/// How many committed records are in `topic`.
+pub fn records(broker: &Broker, topic: &str) -> usize {
+    let mut records = 0;
+    read(broker, topic, |_| records += 1);
+    records
+}
+
+/// How far a topic goes, asked again and again.
+pub struct Ends {
+    consumer: BaseConsumer,
+    topic: String,
+    partitions: i32,
+}
+
+impl Ends {
+    pub fn of(broker: &Broker, topic: &str) -> Self {
+        let consumer: BaseConsumer = broker.client().set("group.id", "benchmark").create().expect("a consumer");
+        let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).expect("the topic's metadata");
+        let partitions = metadata.topics()[0].partitions().len() as i32;
+        Self { consumer, topic: topic.to_owned(), partitions }
+    }
+
+    /// How many offsets are in it, over all its partitions.
+    pub fn sum(&self) -> usize {
+        let end =
+            |partition| self.consumer.fetch_watermarks(&self.topic, partition, DEADLINE).map_or(0, |(_, end)| end);
+        (0..self.partitions).map(|partition| end(partition).max(0) as usize).sum()
+    }
 }
 
 /// Shows the key of each committed record in `topic`.

@@ -15,14 +15,15 @@ pub struct Shape {
     pub steps: &'static str,
     /// The block `commit` as JSON; `{}` is the default.
     pub commit: &'static str,
-    pub delivery: &'static str,
+    /// The source's option `mode` as JSON.
+    pub mode: &'static str,
     /// Whether markers say that files are whole. Otherwise they must have stood still for a millisecond.
     pub markers: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { headers: "full", steps: "[]", commit: "{}", delivery: "exactly_once", markers: true }
+        Self { headers: "full", steps: "[]", commit: "{}", mode: "append", markers: true }
     }
 }
 
@@ -55,7 +56,7 @@ impl DropFolder {
 
     fn yaml(&self, shape: &Shape) -> String {
         let (pipeline, topic) = (&self.pipeline, &self.topic);
-        let Shape { headers, steps, commit, delivery, markers } = shape;
+        let Shape { headers, steps, commit, mode, markers } = shape;
         let ready_when = if *markers { r#"{marker: ".done"}"# } else { "{stable_for: 1ms}" };
         // in the middle of YAML a line may not begin further left than its key
         let (columns, steps) = (COLUMNS.replace('\n', " "), steps.replace('\n', " "));
@@ -68,9 +69,9 @@ source:
     match: "*.csv"
     ready_when: {ready_when}
     columns: {columns}
+    mode: {mode}
 steps: {steps}
 commit: {commit}
-delivery: {delivery}
 sink:
   topic: {{name: {topic}, key: [id], partitions: 4, headers: {headers}}}
 "#

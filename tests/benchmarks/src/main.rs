@@ -3,12 +3,14 @@
 //!
 //! `unbatch-benchmarks PART [--quick] [--out FILE]`; the binary under test is the one that the harness finds, the broker is chosen by
 //! `UNBATCH_TEST_BROKERS=embedded|kafka`. `make bench` runs all parts: `source` (CSV to nothing, no broker), `topic` (on one
-//! broker) and `giants`. Sizes can be set: `UNBATCH_BENCH_ROWS`, `UNBATCH_BENCH_BIG_ROWS`, `UNBATCH_BENCH_GIANT_BYTES`.
+//! broker), `dumps` and `giants`. Sizes can be set: `UNBATCH_BENCH_ROWS`, `UNBATCH_BENCH_BIG_ROWS`, `UNBATCH_BENCH_DUMP_ROWS`,
+//! `UNBATCH_BENCH_GIANT_BYTES`.
 #![allow(clippy::print_stdout, reason = "the results are what this program is for")]
 
 mod connect;
 mod counting;
 mod drop_folder;
+mod dumps;
 mod figures;
 mod giants;
 mod memory;
@@ -31,12 +33,16 @@ pub struct Scale {
     pub rows: usize,
     /// Rows of the file that is large enough for commits of a second: 13 million are 2 GB.
     pub big_rows: usize,
+    /// Rows of a table that is delivered whole each night.
+    pub dump_rows: usize,
     /// Bytes of a file that is a single line.
     pub giant_bytes: u64,
 }
 
-const WHOLE: Scale = Scale { repetitions: 3, rows: 1_000_000, big_rows: 4_000_000, giant_bytes: 2 << 30 };
-const QUICK: Scale = Scale { repetitions: 1, rows: 100_000, big_rows: 200_000, giant_bytes: 64 << 20 };
+const WHOLE: Scale =
+    Scale { repetitions: 3, rows: 1_000_000, big_rows: 4_000_000, dump_rows: 10_000_000, giant_bytes: 2 << 30 };
+const QUICK: Scale =
+    Scale { repetitions: 1, rows: 100_000, big_rows: 200_000, dump_rows: 100_000, giant_bytes: 64 << 20 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -52,9 +58,9 @@ fn main() -> ExitCode {
         match argument.as_str() {
             "--quick" => scale = QUICK,
             "--out" => out = rest.next().map(PathBuf::from),
-            "source" | "topic" | "giants" => part = Some(argument),
+            "source" | "topic" | "dumps" | "giants" => part = Some(argument),
             other => {
-                eprintln!("unknown argument {other}; there are source, topic, giants, --quick and --out FILE");
+                eprintln!("unknown argument {other}; there are source, topic, dumps, giants, --quick and --out FILE");
                 return ExitCode::from(2);
             }
         }
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(3);
             };
             match part {
+                Some("dumps") => format!("## Full dumps\n\n{}", dumps::measure(&broker, scale)),
                 Some("giants") => format!("## Odd giants\n\n{}", giants::measure(&broker, scale)),
                 _ => on_broker(&broker, scale),
             }
@@ -102,6 +109,7 @@ impl Scale {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
         self.rows = number("UNBATCH_BENCH_ROWS").map_or(self.rows, |n| n as usize);
         self.big_rows = number("UNBATCH_BENCH_BIG_ROWS").map_or(self.big_rows, |n| n as usize);
+        self.dump_rows = number("UNBATCH_BENCH_DUMP_ROWS").map_or(self.dump_rows, |n| n as usize);
         self.giant_bytes = number("UNBATCH_BENCH_GIANT_BYTES").unwrap_or(self.giant_bytes);
         self
     }

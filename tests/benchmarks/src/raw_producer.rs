@@ -1,8 +1,9 @@
-//! The limit: librdkafka alone, producing the same keys and values.
+//! The limit: librdkafka alone, producing the same records.
 
 use crate::figures::own_cpu;
 use crate::runs::Run;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::{Duration, Instant};
 use unbatch_test_harness::{Broker, Record, unique_name};
@@ -22,8 +23,16 @@ pub enum Commits {
     Never,
 }
 
-/// Produces `records` `times` over, without their headers.
-pub fn produce(broker: &Broker, records: &[Record], times: usize, commits: Commits) -> Run {
+/// What of the records is produced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// All that the product writes.
+    All,
+    KeyAndValue,
+}
+
+/// Produces `records` `times` over.
+pub fn produce(broker: &Broker, records: &[Record], parts: Parts, times: usize, commits: Commits) -> Run {
     let topic = unique_name("raw");
     broker.create_topic(&topic, 4, &[]);
     let mut config = broker.client();
@@ -43,7 +52,7 @@ pub fn produce(broker: &Broker, records: &[Record], times: usize, commits: Commi
     let (started, cpu) = (Instant::now(), own_cpu());
     let (mut open, mut since) = (0, Instant::now());
     for record in (0..times).flat_map(|_| records) {
-        send(&producer, &topic, record);
+        send(&producer, &topic, record, parts);
         open += 1;
         let is_due = match commits {
             Commits::Of(n) => open >= n,
@@ -75,9 +84,16 @@ fn flush(producer: &BaseProducer) {
     }
 }
 
-fn send(producer: &BaseProducer, topic: &str, record: &Record) {
+fn send(producer: &BaseProducer, topic: &str, record: &Record, parts: Parts) {
     let (key, value) = (record.key.as_deref().unwrap_or_default(), record.value.as_deref().unwrap_or_default());
     let mut message = BaseRecord::to(topic).partition(record.partition).key(key).payload(value);
+    if parts == Parts::All {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: value.as_deref() });
+        }
+        message = message.headers(headers);
+    }
     loop {
         match producer.send(message) {
             Ok(()) => return,

@@ -16,8 +16,8 @@ pub struct Run {
 /// What is measured, in the order in which it is shown.
 pub struct Case {
     pub what: String,
-    /// The case whose rate it is divided by.
-    pub against: Option<String>,
+    /// The cases whose rates it is divided by; CPU is compared with the first.
+    pub against: Vec<String>,
     pub goal: &'static str,
     runs: Vec<Run>,
 }
@@ -33,8 +33,9 @@ impl Runs {
     }
 
     /// Names a case; `goal`: what its ratio, or its CPU, should be.
-    pub fn case(&mut self, what: &str, against: Option<&str>, goal: &'static str) {
-        self.cases.push(Case { what: what.into(), against: against.map(str::to_owned), goal, runs: Vec::new() });
+    pub fn case(&mut self, what: &str, against: &[&str], goal: &'static str) {
+        let against = against.iter().map(|&other| other.to_owned()).collect();
+        self.cases.push(Case { what: what.into(), against, goal, runs: Vec::new() });
     }
 
     /// Adds a run of a case, and says it at once. All cases of a turn come before the next turn.
@@ -62,13 +63,17 @@ impl Runs {
             let (rate, per_cpu) = (spread(runs.iter().map(Run::rate), 0), spread(runs.iter().map(Run::per_cpu), 0));
             let (cpu, peak) =
                 (spread(runs.iter().map(Run::cpu_per_million), 2), spread(runs.iter().map(|run| run.peak), 0));
-            let other = self.cases.iter().find(|other| Some(&other.what) == case.against.as_ref());
-            let (mut ratio, mut dearer) = (String::new(), String::new());
-            if let Some(other) = other.filter(|other| !other.runs.is_empty()) {
+            let (mut ratios, mut dearer) = (Vec::new(), String::new());
+            for name in &case.against {
+                let other = self.cases.iter().find(|other| other.what == *name && !other.runs.is_empty());
+                let Some(other) = other else { continue };
                 let pairs = || runs.iter().zip(&other.runs);
-                ratio = format!("{} of {}", spread(pairs().map(|(a, b)| a.rate() / b.rate()), 3), other.what);
-                dearer = spread(pairs().map(|(a, b)| a.cpu_per_million() / b.cpu_per_million()), 2);
+                ratios.push(format!("{} of {name}", spread(pairs().map(|(a, b)| a.rate() / b.rate()), 3)));
+                if dearer.is_empty() {
+                    dearer = spread(pairs().map(|(a, b)| a.cpu_per_million() / b.cpu_per_million()), 2);
+                }
             }
+            let ratio = ratios.join(", ");
             let (what, goal) = (&case.what, case.goal);
             let _ = writeln!(text, "| {what} | {rate} | {ratio} | {per_cpu} | {cpu} | {dearer} | {peak} | {goal} |");
         }

@@ -5,7 +5,7 @@ use crate::Scale;
 use crate::drop_folder::{DropFolder, Shape};
 use crate::figures::{children_cpu, of_turn};
 use crate::memory::kib;
-use crate::raw_producer::{Commits, produce};
+use crate::raw_producer::{Commits, Parts, produce};
 use crate::rows::write_file;
 use crate::runs::{Run, Runs};
 use crate::to_nothing::ROWS_OF_SMALL;
@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use unbatch_test_harness::{Broker, Process, Reader, Record, wait_until};
 
 pub const DEADLINE: Duration = Duration::from_secs(1_200);
-/// Records of a transaction of the limit.
+/// Records in a transaction of the limit.
 const TRANSACTION: usize = 50_000;
 
 const PLAIN: &str = "CSV to topic";
-const RAW: &str = "librdkafka alone, transactions of 50,000";
+const RAW: &str = "librdkafka alone, the same records";
+const RAW_BARE: &str = "librdkafka alone, without headers";
 const MINIMAL: &str = "`headers: minimal`";
 const STEPS: &str = "filter, derive, mask, rename and cast";
 const STEPS_JSON: &str = r#"[{"filter": "quantity > 0 and status <> 'lost'"}, {"derive": {"total": "quantity * price", "note": "upper(note)"}},
@@ -27,7 +28,6 @@ const STEPS_JSON: &str = r#"[{"filter": "quantity > 0 and status <> 'lost'"}, {"
 
 const SECOND: &str = "big file, commits at 1 s";
 const SELDOM: &str = "big file, commits at 15 s";
-const AT_LEAST: &str = "big file, commits at 1 s, `delivery: at_least_once`";
 const RAW_SECOND: &str = "librdkafka alone, transactions of 1 s";
 const RAW_NONE: &str = "librdkafka alone, idempotent without transactions";
 
@@ -38,18 +38,20 @@ pub fn measure(broker: &Broker, scale: Scale) -> String {
     write_file(&file, 0, scale.rows);
     let many = format!("{} files of {ROWS_OF_SMALL} rows", scale.rows / ROWS_OF_SMALL);
     let mut table = Runs::new(&format!("CSV to topic, {} rows", scale.rows));
-    table.case(PLAIN, Some(RAW), "0.5 (0.7); 295,000 rows per CPU s");
-    table.case(RAW, None, "");
-    table.case(MINIMAL, Some(PLAIN), "");
-    table.case(STEPS, Some(PLAIN), "");
-    table.case(&many, Some(PLAIN), "0.3");
-    table.case(connect::NAME, Some(PLAIN), "");
-    let cases = [PLAIN, RAW, MINIMAL, STEPS, &many, connect::NAME];
+    table.case(PLAIN, &[RAW, RAW_BARE], "0.5 (0.7); 295,000 rows per CPU s");
+    table.case(RAW, &[], "");
+    table.case(RAW_BARE, &[], "");
+    table.case(MINIMAL, &[PLAIN, RAW_BARE], "");
+    table.case(STEPS, &[PLAIN], "");
+    table.case(&many, &[PLAIN], "0.3");
+    table.case(connect::NAME, &[PLAIN], "");
+    let cases = [PLAIN, RAW, RAW_BARE, MINIMAL, STEPS, &many, connect::NAME];
     let records = records_of(broker, &file, scale.rows);
     for turn in 0..scale.repetitions {
         for what in of_turn(&cases, turn) {
             let run = match *what {
-                RAW => produce(broker, &records, 1, Commits::Of(TRANSACTION)),
+                RAW => produce(broker, &records, Parts::All, 1, Commits::Of(TRANSACTION)),
+                RAW_BARE => produce(broker, &records, Parts::KeyAndValue, 1, Commits::Of(TRANSACTION)),
                 MINIMAL => load(broker, Shape { headers: "minimal", ..Shape::default() }, &[&file], scale.rows),
                 STEPS => load(broker, Shape { steps: STEPS_JSON, ..Shape::default() }, &[&file], scale.rows),
                 PLAIN => load(broker, Shape::default(), &[&file], scale.rows),
@@ -75,23 +77,20 @@ pub fn measure_commits(broker: &Broker, scale: Scale) -> String {
     let (records, times) = (records_of(broker, &few, rows), scale.big_rows.div_ceil(rows));
     let title = format!("Exactly once, one file of {} rows and {:.2} GB", scale.big_rows, bytes as f64 / 1e9);
     let mut table = Runs::new(&title);
-    table.case(SECOND, Some(SELDOM), "0.95; at most 256 MiB");
-    table.case(SELDOM, None, "");
-    table.case(AT_LEAST, Some(SELDOM), "");
-    table.case(RAW_SECOND, Some(RAW_NONE), "");
-    table.case(RAW_NONE, None, "");
-    let cases = [SECOND, SELDOM, AT_LEAST, RAW_SECOND, RAW_NONE];
+    table.case(SECOND, &[SELDOM, RAW_SECOND], "0.95, 0.5 (0.7); at most 256 MiB");
+    table.case(SELDOM, &[RAW_NONE], "");
+    table.case(RAW_SECOND, &[RAW_NONE], "");
+    table.case(RAW_NONE, &[], "");
+    let cases = [SECOND, SELDOM, RAW_SECOND, RAW_NONE];
     let second = Shape { commit: r#"{"every": "1s", "rows": 1000000000, "bytes": "64GiB"}"#, ..Shape::default() };
     let seldom = Shape { commit: r#"{"every": "15s", "rows": 1000000000, "bytes": "64GiB"}"#, ..Shape::default() };
-    let at_least = Shape { delivery: "at_least_once", ..second };
     for turn in 0..scale.repetitions {
         for what in of_turn(&cases, turn) {
             let run = match *what {
                 SECOND => load(broker, second, &[&file], scale.big_rows),
                 SELDOM => load(broker, seldom, &[&file], scale.big_rows),
-                AT_LEAST => load(broker, at_least, &[&file], scale.big_rows),
-                RAW_SECOND => produce(broker, &records, times, Commits::EverySecond),
-                _ => produce(broker, &records, times, Commits::Never),
+                RAW_SECOND => produce(broker, &records, Parts::All, times, Commits::EverySecond),
+                _ => produce(broker, &records, Parts::All, times, Commits::Never),
             };
             table.add(what, run);
         }
@@ -114,7 +113,7 @@ fn load(broker: &Broker, shape: Shape, files: &[&Path], rows: usize) -> Run {
     run
 }
 
-fn run_once(broker: &Broker, folder: &DropFolder, rows: usize) -> Run {
+pub fn run_once(broker: &Broker, folder: &DropFolder, rows: usize) -> Run {
     let (started, cpu_before) = (Instant::now(), children_cpu());
     let mut run = folder.run(broker.bootstrap()).arg("--once").start();
     let peak = wait_for_end(&mut run);

@@ -79,7 +79,10 @@ pub(super) fn render(report: &WorkerReport, in_detail: bool, now_ms: u64, termin
         text.push_str(&terminal.fit(Output::Result, &below));
     }
     for pipeline in pipelines {
-        let below = trouble(pipeline, pipelines, terminal) + &parked_files(pipeline, terminal).unwrap_or_default();
+        let mut below = trouble(pipeline, pipelines, terminal) + &parked_files(pipeline, terminal).unwrap_or_default();
+        if !in_detail {
+            below.push_str(&last_notice(pipeline, terminal).unwrap_or_default());
+        }
         text.push_str(&terminal.fit(Output::Result, &below));
     }
     if in_detail {
@@ -154,6 +157,20 @@ fn parked_files(pipeline: &PipelineReport, terminal: &Terminal) -> Option<String
     Some(text)
 }
 
+/// The newest notice, and where the others are.
+fn last_notice(pipeline: &PipelineReport, terminal: &Terminal) -> Option<String> {
+    let newest = pipeline.other_notices().next_back()?;
+    let glyph = terminal.paint(Output::Result, Style::Magenta, terminal.glyph(Glyph::Warning));
+    let (name, earlier) = (&pipeline.pipeline, pipeline.other_notices().count() - 1);
+    let subject = if newest.subject.is_empty() { String::new() } else { format!("{}: ", newest.subject) };
+    let mut text = format!("\n{glyph} {name}: {}: {subject}{}\n", newest.code, newest.message);
+    if earlier > 0 {
+        let earlier = grouped(earlier as u64);
+        let _ = writeln!(text, "    {earlier} before it: `unbatch status {name}` shows them");
+    }
+    Some(text)
+}
+
 /// What is wrong with a pipeline now, as errors are shown everywhere; empty when nothing is. What several met alike is said once,
 /// with the first of them.
 fn trouble(pipeline: &PipelineReport, all: &[PipelineReport], terminal: &Terminal) -> String {
@@ -212,7 +229,10 @@ mod tests {
                  "last_trouble": {"at_ms": 10_000, "message": "connecting failed", "code": "U0250"}},
             ]},
             {"pipeline": "prices", "state": "running", "splits": [{"split": "prices/0", "last_commit_ms": 21_000,
-                "last_trouble": {"at_ms": 10_000, "message": "x", "code": "U0251"}}]},
+                "last_trouble": {"at_ms": 10_000, "message": "x", "code": "U0251"}, "notices": [
+                    {"code": "late", "subject": "2026-11-23", "message": "1 of 2 expected files came by 06:00"},
+                    {"code": "missing", "subject": "2026-11-24", "message": "0 of 2 expected files came by 06:00"},
+                    {"code": "waiting", "subject": "a.csv", "message": "is not read yet"}]}]},
         ]});
         WorkerReport::of(&answer)
     }
@@ -239,6 +259,9 @@ error[U0250]: stock: connecting failed
 ! stock: 1 file parked
   help: `unbatch quarantine list stock` says why; deliver the mended file under the same name, or take it away
         rows of it that were replayed come again with it: either replay refused rows or deliver it anew
+
+! prices: missing: 2026-11-24: 0 of 2 expected files came by 06:00
+    1 before it: `unbatch status prices` shows them
 ";
         assert_eq!(text, expected);
     }
@@ -262,6 +285,8 @@ stock     running          -       0       20            2  before start       5
     and 4 more
   help: `unbatch quarantine list stock` says why; deliver the mended file under the same name, or take it away
         rows of it that were replayed come again with it: either replay refused rows or deliver it anew
+
+! stock: duplicate: z.csv: x
 ";
         assert_eq!(render(&again, false, 22_000, &terminal(None)), expected);
         let not_yet = render(&report(json!({"generation": 0})), false, 22_000, &terminal(None));

@@ -166,6 +166,11 @@ impl PipelineReport {
     pub(crate) fn parked_notices(&self) -> impl Iterator<Item = &NoticeReport> {
         self.splits.iter().flat_map(|s| &s.notices).filter(|notice| notice.code == "parked")
     }
+    /// What else was told, the newest last; without what is ordinary and passes by itself.
+    pub(crate) fn other_notices(&self) -> impl DoubleEndedIterator<Item = &NoticeReport> {
+        let is_shown = |notice: &&NoticeReport| !matches!(notice.code.as_str(), "parked" | "waiting" | "marked_done");
+        self.splits.iter().flat_map(|s| &s.notices).filter(is_shown)
+    }
     pub(crate) fn rows_per_second(&self) -> f64 {
         self.splits.iter().map(|s| s.rows_per_second).sum()
     }

@@ -29,9 +29,16 @@ pub fn pattern_of(names: &[String]) -> String {
     if takes_all { pattern } else { "*".to_owned() }
 }
 
-/// A name after the part that is the same in all names; without one, after the folder.
+/// A name after the part that is the same in all names, without how the files are packed and what they are; without one, after
+/// the folder.
 pub fn name_of(pattern: &str, folder: &Path) -> String {
-    let stem = pattern.rsplit_once('.').map_or(pattern, |(stem, _)| stem).replace(['*', '\\'], " ");
+    let mut stem = pattern.rsplit_once('.').map_or(pattern, |(stem, _)| stem);
+    if let Some((before, ending)) = stem.rsplit_once('.')
+        && ["csv", "txt", "tsv", "dat"].iter().any(|kind| ending.eq_ignore_ascii_case(kind))
+    {
+        stem = before;
+    }
+    let stem = stem.replace(['*', '\\'], " ");
     let has_letters = |text: &str| text.chars().any(char::is_alphabetic);
     let folder = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match (has_letters(&stem), has_letters(&folder)) {
@@ -169,6 +176,7 @@ mod tests {
         check(&["20260301T0200.csv"], "*.csv", "night drops");
         check(&["dc2_stock.csv"], "dc2_stock.csv", "dc2_stock");
         check(&["co2.csv"], "co2.csv", "co2");
+        check(&["garda_2026-03-01.csv.gz"], "garda_*.csv.gz", "garda_");
         check(&["north.csv", "nouth.csv"], "*.csv", "night drops");
         check(&["a-north.csv", "a-south.csv"], "a-*.csv", "a-");
         check(&["x.csv", "x.txt"], "x.*", "x");

@@ -36,7 +36,7 @@ pub fn measure(scale: Scale) -> String {
     let mut table = Runs::new(&format!("CSV to nothing: {} rows of {} bytes", scale.rows, bytes as usize / scale.rows));
     let mut all = vec![];
     let mut add = |what: &str, case, config: String, against: Option<&str>, goal| {
-        table.case(what, against, goal);
+        table.case(what, against.as_slice(), goal);
         all.push(One { what: what.into(), case, config });
     };
     add(PLAIN, "csv_drops", config(".", "lines.csv", ""), Some("arrow-csv, typed"), "");

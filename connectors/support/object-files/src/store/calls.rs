@@ -18,6 +18,8 @@ pub struct CallLimits {
     /// One attempt, answer included. A block of a file ([`crate::BLOCK_BYTES`]) must pass within it.
     pub attempt: Duration,
     pub connect: Duration,
+    /// An attempt, and the whole call, of copying a large file inside the store, which can take it minutes.
+    pub copy: Duration,
     /// Attempts after the first one that failed for a reason that may pass.
     pub retries_max: usize,
 }
@@ -28,6 +30,7 @@ impl Default for CallLimits {
             call: Duration::from_secs(90),
             attempt: Duration::from_secs(30),
             connect: Duration::from_secs(5),
+            copy: Duration::from_secs(300),
             retries_max: 3,
         }
     }
@@ -41,6 +44,8 @@ impl<T: ObjectStore + PaginatedListStore> Client for T {}
 #[derive(Clone)]
 pub(crate) struct Calls {
     pub client: Arc<dyn Client>,
+    /// The same with more time for its attempts, for large copies.
+    pub copier: Arc<dyn Client>,
     pub bucket: Arc<Bucket>,
     pub runtime: Handle,
     pub limits: CallLimits,
@@ -68,9 +73,10 @@ impl Calls {
 
     /// Waits for a request; the store's own error stays, for those that are an answer.
     pub fn wait<T>(&self, call: Call<T>, doing: Doing, name: &str) -> Result<object_store::Result<T>> {
-        match call.answer.recv_timeout(self.limits.call) {
+        let limit = if doing == Doing::Copy { self.limits.copy } else { self.limits.call };
+        match call.answer.recv_timeout(limit) {
             Ok(answer) => Ok(answer),
-            Err(RecvTimeoutError::Timeout) => Err(too_slow(doing, &self.bucket, name, self.limits.call)),
+            Err(RecvTimeoutError::Timeout) => Err(too_slow(doing, &self.bucket, name, limit)),
             // its runtime is being shut down, as at the end of a process
             Err(RecvTimeoutError::Disconnected) => {
                 Err(Error::transient("asking a store failed: the request was given up").code("U0312"))

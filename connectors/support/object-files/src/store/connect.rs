@@ -75,17 +75,22 @@ pub fn open(location: &Location, base: &Path, options: &StoreOptions, runtime: &
         Location::Bucket(bucket) => bucket,
     };
     check(&bucket, options)?;
-    let http = client_options(&bucket, options)?;
+    let limits = options.limits;
+    let (client, copier) = (client(&bucket, options, limits.attempt)?, client(&bucket, options, limits.copy)?);
+    let calls = Calls { client, copier, bucket: Arc::new(bucket), runtime: runtime.clone(), limits };
+    Ok(Arc::new(BucketFolder::new(calls, options.endpoint.clone())))
+}
+
+/// A client whose attempts may take so long.
+fn client(bucket: &Bucket, options: &StoreOptions, attempt: Duration) -> Result<Arc<dyn Client>> {
+    let http = client_options(bucket, options, attempt)?;
     let client: Result<Arc<dyn Client>, object_store::Error> = match bucket.service {
-        Service::S3 => s3(&bucket, options, http).build().map(|client| Arc::new(client) as _),
-        Service::Gcs => gcs(&bucket, options, http).build().map(|client| Arc::new(client) as _),
-        Service::Azure => azure(&bucket, options, http).build().map(|client| Arc::new(client) as _),
+        Service::S3 => s3(bucket, options, http).build().map(|client| Arc::new(client) as _),
+        Service::Gcs => gcs(bucket, options, http).build().map(|client| Arc::new(client) as _),
+        Service::Azure => azure(bucket, options, http).build().map(|client| Arc::new(client) as _),
     };
     // its words may repeat what was given, so they are not shown
-    let client = client
-        .map_err(|_| wrong("cannot be used together", "check endpoint, region, account and credentials", &bucket))?;
-    let calls = Calls { client, bucket: Arc::new(bucket), runtime: runtime.clone(), limits: options.limits };
-    Ok(Arc::new(BucketFolder::new(calls, options.endpoint.clone())))
+    client.map_err(|_| wrong("cannot be used together", "check endpoint, region, account and credentials", bucket))
 }
 
 fn wrong(what: &str, help: &str, bucket: &Bucket) -> Error {
@@ -125,7 +130,7 @@ fn check(bucket: &Bucket, options: &StoreOptions) -> Result<()> {
     }
 }
 
-fn client_options(bucket: &Bucket, options: &StoreOptions) -> Result<ClientOptions> {
+fn client_options(bucket: &Bucket, options: &StoreOptions, attempt: Duration) -> Result<ClientOptions> {
     // who writes `http:` means it, also in the environment
     let is_ambient = bucket.service == Service::S3 && matches!(options.credentials, Credentials::Ambient);
     let ambient =
@@ -133,7 +138,7 @@ fn client_options(bucket: &Bucket, options: &StoreOptions) -> Result<ClientOptio
     let endpoint = options.endpoint.clone().or_else(|| if is_ambient { ambient() } else { None });
     let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     let http = ClientOptions::new()
-        .with_timeout(options.limits.attempt)
+        .with_timeout(attempt)
         .with_connect_timeout(options.limits.connect)
         .with_allow_http(is_plain);
     let Some(pem) = &options.ca else { return Ok(http) };

@@ -76,6 +76,8 @@ enum Hint {
     Redirected,
     Certificate,
     Path,
+    /// The whole object came where a part was asked for.
+    Whole,
 }
 
 impl Doing {
@@ -179,6 +181,12 @@ pub(crate) fn store_error(doing: Doing, bucket: &Bucket, name: &str, error: &obj
         _ if answer.hint == Hint::Certificate => Error::misconfigured(attempted)
             .code("U0311")
             .help("the endpoint's certificate is not trusted here: use its right name, and install the authority that signed it"),
+        _ if answer.hint == Hint::Whole => Error::misconfigured(format!("{attempted}: the store sends all of it and not a part"))
+            .code("U0318")
+            .help(
+                "Google Cloud Storage unpacks objects whose metadata says `Content-Encoding: gzip`: take that entry away, or set \
+                 `Cache-Control: no-transform` beside it",
+            ),
         _ if answer.hint == Hint::Redirected => wrong_region(attempted, &answer),
         _ if is_one_of(&BUSY) => Error::transient(attempted).code("U0312"),
         _ if is_one_of(&NO_BUCKET) => no_bucket(attempted, bucket),
@@ -289,6 +297,9 @@ impl Answer {
         if self.hint == Hint::None && text.contains("redirect without LOCATION") {
             self.hint = Hint::Redirected;
         }
+        if self.hint == Hint::None && text.contains("non-partial response") {
+            self.hint = Hint::Whole;
+        }
     }
 }
 
@@ -376,6 +387,8 @@ mod tests {
         check(Doing::Write, &answer("501 Not Implemented", "NotImplemented"), Misconfigured, "U0319", "501");
         let redirect = "Received redirect without LOCATION, this normally indicates an incorrectly configured region";
         check(Doing::List, redirect, Misconfigured, "U0311", "another region");
+        let whole = "Received non-partial response when range requested";
+        check(Doing::Read, whole, Misconfigured, "U0318", "Content-Encoding: gzip");
         let metadata = "Error performing PUT http://169.254.169.254/latest/api/token in 9s - no";
         check(Doing::List, metadata, Misconfigured, "U0313", "those of the environment");
         let source = object_store::path::Path::parse("in//a.csv").unwrap_err();

@@ -18,6 +18,8 @@ use unbatch_api::{Error, Result};
 
 /// Names in one page, which is what the stores give at most.
 const PAGE_NAMES_MAX: usize = 1_000;
+/// Copies of at least so many bytes may take the store longer than another request.
+const LARGE_BYTES: u64 = 256 << 20;
 
 /// Objects whose keys begin with a prefix and have no further slash.
 pub struct BucketFolder {
@@ -142,7 +144,8 @@ impl Store for BucketFolder {
 
     fn copy_if_absent(&self, name: &str, stat: &ObjectStat, to: &dyn Store, to_name: &str) -> Result<Placed> {
         let to = self.same_store(to)?;
-        let (client, from, target) = (self.calls.client.clone(), self.path(name)?, to.path(to_name)?);
+        let (from, target) = (self.path(name)?, to.path(to_name)?);
+        let client = if stat.size < LARGE_BYTES { &self.calls.client } else { &self.calls.copier }.clone();
         if self.is_now(name, stat)? != Some(true) {
             return Ok(Placed::Changed);
         }
