@@ -187,6 +187,8 @@ fn the_first_record_since_a_time_is_found_or_there_is_none() {
     admin.create(&topic(&name, 1, &[])).unwrap();
     assert_eq!(admin.offset_since(&name, 0, 0).unwrap(), None, "an empty topic");
     open_transaction(&broker, &name, &["a", "b"]).commit_transaction(DEADLINE).unwrap();
+    // a commit is answered before its marker is written, and until then readers of what is committed see nothing
+    wait_until(DEADLINE, "the commit to be seen", || admin.offset_since(&name, 0, 0).unwrap().is_some());
     assert_eq!(admin.offset_since(&name, 0, 0).unwrap(), Some(0));
     let tomorrow =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() + Duration::from_secs(86_400);
